@@ -33,9 +33,9 @@ class GainAtKl:
 
 
 def gain(rewards: ArrayLike, reference_rewards: ArrayLike, axis: int = -1) -> Any:
-    """Mean of `rewards` minus mean of `reference_rewards`, in standard deviations of the latter, along an axis.
+    """Rise of the mean reward over the reference's mean, in standard deviations of the reference's rewards.
 
-    NaN where the reference's rewards are all the same.
+    Works along an axis; NaN where the reference's rewards are all the same.
     """
     reference = np.asarray(reference_rewards, dtype=float)
     spread = reference.std(ddof=1, axis=axis)

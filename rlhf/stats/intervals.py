@@ -71,7 +71,7 @@ def bootstrap(
     estimate = float(statistic(*arrays, axis=-1))
     if all(np.ptp(array) == 0 for array in arrays):
         return Interval(estimate, estimate, estimate)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         found = stats.bootstrap(
             arrays,
