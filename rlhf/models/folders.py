@@ -109,9 +109,7 @@ def locate(model: str | None, adapter: str | None = None) -> Location:
         base = check_adapter_folder(adapter)["base_model_name_or_path"]
         model = str(model or base)
     if model is None:
-        raise ModelError(
-            "No model was given.", remedy="Set `model_name_or_path` to a model folder or a hub id."
-        )
+        raise ModelError("No model was given.", remedy="Set `model_name_or_path` to a model folder or a hub id.")
     check_model_folder(model)
     return Location(model, adapter)
 
@@ -121,9 +119,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ModelError(
-            f"{path} is not valid JSON: {error}", remedy="Write or download the folder anew."
-        ) from error
+        raise ModelError(f"{path} is not valid JSON: {error}", remedy="Write or download the folder anew.") from error
     if not isinstance(value, dict):
         raise ModelError(f"{path} holds no JSON object.", remedy="Write or download the folder anew.")
     return value
@@ -152,9 +148,7 @@ def _missing_parts(folder: Path, config: str, weights: tuple[str, ...]) -> list[
 def _missing_shards(folder: Path) -> list[str]:
     indexes = [path for name in WEIGHTS if name.endswith(".index.json") and (path := folder / name).is_file()]
     shards = {shard for path in indexes for shard in read_json(path).get("weight_map", {}).values()}
-    return [
-        f"no {shard}, which the index lists" for shard in sorted(shards) if not (folder / shard).is_file()
-    ]
+    return [f"no {shard}, which the index lists" for shard in sorted(shards) if not (folder / shard).is_file()]
 
 
 def _not_a_folder_for(folder: Path, what: str, problems: list[str]) -> ModelError:

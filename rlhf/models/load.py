@@ -117,7 +117,9 @@ def resolve_dtype(name: str | None, device: str | torch.device | None = None) ->
     return torch.bfloat16 if native else torch.float32
 
 
-def load_tokenizer(path: str, *, padding_side: Literal["left", "right"] = "left") -> PreTrainedTokenizerBase:
+def load_tokenizer(
+    path: str, *, padding_side: Literal["left", "right"] = "left", needs_eos: bool = True
+) -> PreTrainedTokenizerBase:
     """Load the tokenizer of a model or adapter folder, with a pad token that is not its EOS.
 
     Where pad and EOS are the same token, masking the padding masks every EOS, and no model learns to stop.
@@ -128,9 +130,9 @@ def load_tokenizer(path: str, *, padding_side: Literal["left", "right"] = "left"
     location = locate(path)
     own = location.adapter is not None and any((Path(location.adapter) / part).is_file() for part in TOKENIZER)
     source = str(location.adapter) if own else location.base
-    with _hub_errors(source):
+    with hub_errors(source):
         tokenizer = AutoTokenizer.from_pretrained(source, padding_side=padding_side)
-    if tokenizer.eos_token_id is None:
+    if needs_eos and tokenizer.eos_token_id is None:
         raise ModelError(
             f"The tokenizer of {path} has no end-of-sequence token.",
             remedy='Set "eos_token" in its tokenizer_config.json.',
@@ -173,7 +175,7 @@ def load_base(auto_class: Any, name: str, options: ModelOptions, **kwargs: Any) 
     dtype = options.torch_dtype()
     if options.attn_implementation is not None:
         kwargs["attn_implementation"] = options.attn_implementation
-    with _hub_errors(name):
+    with hub_errors(name):
         model: PreTrainedModel = auto_class.from_pretrained(
             name,
             dtype=dtype,
@@ -277,7 +279,7 @@ def _spare_token(tokenizer: PreTrainedTokenizerBase, path: str) -> str:
 
 
 @contextmanager
-def _hub_errors(name: str) -> Iterator[None]:
+def hub_errors(name: str) -> Iterator[None]:
     """Say in one line what transformers says in twenty when a name is no model or can't be read."""
     try:
         yield

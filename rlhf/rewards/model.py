@@ -1,0 +1,92 @@
+"""A trained reward model as a reward."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedTokenizerBase
+
+from rlhf.rewards.base import Scores, Text
+
+
+class ModelReward:
+    """Scores texts with a sequence classifier of one label, tokenized as TRL's RewardTrainer tokenizes for training.
+
+    Plain text is prompt + completion + EOS, a conversation is rendered by the chat template, which ends it. A
+    completion that was cut off has no EOS, and its score differs; say so by `finished`.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        batch_size: int = 32,
+        name: str = "reward model",
+    ):
+        self.model = model
+        self.tokenizer = tokenizer
+        self.batch_size = batch_size
+        self.name = name
+
+    def __call__(
+        self,
+        prompts: Sequence[Text],
+        completions: Sequence[Text],
+        *,
+        finished: Sequence[bool] | None = None,
+        **columns: Any,
+    ) -> Scores:
+        """Scores in the order given. Equal texts are scored once; batches are formed by length.
+
+        Args:
+            prompts, completions: texts, or lists of messages.
+            finished: False for a completion that was cut off before its EOS; all are whole by default.
+        """
+        ended = [True] * len(completions) if finished is None else finished
+        rows = [self.token_ids(*row) for row in zip(prompts, completions, ended, strict=True)]
+        unique = sorted(set(rows), key=len, reverse=True)
+        scores: dict[tuple[int, ...], float] = {}
+        for start in range(0, len(unique), self.batch_size):
+            batch = unique[start : start + self.batch_size]
+            scores |= zip(batch, self._score_batch(batch), strict=True)
+        return [scores[row] for row in rows]
+
+    def token_ids(self, prompt: Text, completion: Text, finished: bool = True) -> tuple[int, ...]:
+        """The ids that are scored, without padding."""
+        eos = self.tokenizer.eos_token
+        if isinstance(completion, str):
+            text = str(prompt) + completion
+            ends = eos is None or not finished or completion.endswith(eos)
+            return tuple(self.tokenizer(text if ends else text + eos)["input_ids"])
+        messages = [*(prompt or []), *completion]
+        encoded: Any = self.tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True)
+        ids = list(encoded["input_ids"])
+        if not finished and self.tokenizer.eos_token_id in ids:
+            # the template ends every turn; what follows the last word was not generated
+            last = len(ids) - 1 - ids[::-1].index(self.tokenizer.eos_token_id)
+            ids = ids[:last]
+        return tuple(ids)
+
+    @torch.inference_mode()
+    def score_ids(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Scores of right-padded token ids.
+
+        Args:
+            input_ids, attention_mask: [B, T]; padding holds the tokenizer's pad token.
+
+        Returns:
+            [B], float32.
+        """
+        logits: torch.Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False).logits
+        return logits.squeeze(-1).float()
+
+    def _score_batch(self, rows: Sequence[tuple[int, ...]]) -> list[float]:
+        device = next(self.model.parameters()).device
+        width = max(map(len, rows))
+        pad = self.tokenizer.pad_token_id
+        input_ids = torch.tensor([[*row, *[pad] * (width - len(row))] for row in rows], device=device)
+        mask = torch.tensor([[True] * len(row) + [False] * (width - len(row)) for row in rows], device=device)
+        scores: list[float] = self.score_ids(input_ids, mask).tolist()
+        return scores
