@@ -1,0 +1,125 @@
+"""Heads on the last hidden states: token log-probabilities over the vocabulary, and scalar scores."""
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+CHUNK_TOKENS = 256
+
+
+class ScalarHead(nn.Module):
+    """One number for each position, in float32 whatever the model's dtype."""
+
+    def __init__(self, hidden_size: int, weight: torch.Tensor | None = None):
+        """
+        Args:
+            hidden_size: H.
+            weight: [1, H]; zeros by default, so that every score starts at 0.
+        """
+        super().__init__()
+        self.linear = nn.Linear(hidden_size, 1, bias=False, dtype=torch.float32)
+        with torch.no_grad():
+            self.linear.weight.copy_(torch.zeros(1, hidden_size) if weight is None else weight.float())
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """[..., H] -> [...]"""
+        output: torch.Tensor = self.linear(hidden.float()).squeeze(-1)
+        return output
+
+
+def token_logprobs(
+    hidden: torch.Tensor,
+    lm_head: nn.Module,
+    labels: torch.Tensor,
+    *,
+    temperature: float = 1.0,
+    softcap: float | None = None,
+    chunk: int = CHUNK_TOKENS,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probabilities of given tokens, and the entropy of the distributions they were drawn from.
+
+    The logits exist for `chunk` tokens at a time only, never for a whole batch.
+
+    Args:
+        hidden: the states from which each token is predicted, [N, H].
+        lm_head: from H to the vocabulary.
+        labels: the tokens, [N].
+        temperature: divides the logits.
+        softcap: the model's `final_logit_softcapping`, where it has one.
+        chunk: tokens at a time.
+
+    Returns:
+        Log-probabilities [N], differentiable; entropies [N] in nats, without gradient. Both float32.
+    """
+    if _is_frozen_linear(lm_head) and softcap is None and hidden.requires_grad and torch.is_grad_enabled():
+        result: tuple[torch.Tensor, torch.Tensor] = _FrozenHeadLogprobs.apply(  # type: ignore[no-untyped-call]
+            hidden, lm_head.weight, lm_head.bias, labels, temperature, chunk
+        )
+        return result
+    logprobs, entropies = [], []
+    for start in range(0, len(labels), chunk):
+        arguments = (hidden[start : start + chunk], labels[start : start + chunk], lm_head, temperature, softcap)
+        if torch.is_grad_enabled():
+            chunk_logprobs, entropy = checkpoint(_chunk_logprobs, *arguments, use_reentrant=False)
+        else:
+            chunk_logprobs, entropy = _chunk_logprobs(*arguments)
+        logprobs.append(chunk_logprobs)
+        entropies.append(entropy.detach())
+    if not logprobs:
+        return hidden.new_zeros(0, dtype=torch.float32), hidden.new_zeros(0, dtype=torch.float32)
+    return torch.cat(logprobs), torch.cat(entropies)
+
+
+def _is_frozen_linear(head: nn.Module) -> bool:
+    return type(head) is nn.Linear and not head.weight.requires_grad
+
+
+def _chunk_logprobs(
+    hidden: torch.Tensor, labels: torch.Tensor, lm_head: nn.Module, temperature: float, softcap: float | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    logits = lm_head(hidden).float()
+    if softcap is not None:
+        logits = softcap * torch.tanh(logits / softcap)
+    all_logprobs = (logits / temperature).log_softmax(-1)
+    entropy = -(all_logprobs.exp() * all_logprobs).sum(-1)
+    return all_logprobs.gather(-1, labels[:, None]).squeeze(-1), entropy
+
+
+class _FrozenHeadLogprobs(torch.autograd.Function):
+    """Log-probabilities under a frozen head, with the gradient found in the forward pass.
+
+    d logprob / d hidden = (W[label] - softmax(logits) W) / temperature is a vector of size H for each token and needs
+    only the probabilities that the forward pass has at hand. It is kept instead of the logits; nothing is recomputed.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        labels: torch.Tensor,
+        temperature: float,
+        chunk: int,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        logprobs = hidden.new_empty(len(labels), dtype=torch.float32)
+        entropies = torch.empty_like(logprobs)
+        gradient = torch.empty_like(hidden)
+        for start in range(0, len(labels), chunk):
+            part = slice(start, start + chunk)
+            logits = nn.functional.linear(hidden[part], weight, bias).float().div_(temperature)
+            normalizer = logits.logsumexp(-1, keepdim=True)
+            probabilities = (logits - normalizer).exp_()
+            logprobs[part] = (logits.gather(-1, labels[part, None]) - normalizer).squeeze(-1)
+            entropies[part] = normalizer.squeeze(-1) - (probabilities * logits).sum(-1)
+            gradient[part] = (weight[labels[part]] - probabilities.to(weight.dtype) @ weight) / temperature
+        ctx.save_for_backward(gradient)
+        ctx.mark_non_differentiable(entropies)
+        return logprobs, entropies
+
+    @staticmethod
+    def backward(ctx: Any, grad_logprobs: torch.Tensor, grad_entropies: torch.Tensor) -> tuple[Any, ...]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * grad_logprobs[:, None].to(gradient.dtype), None, None, None, None, None

@@ -1,0 +1,126 @@
+"""The shared trunk: the layers that no role trains run once, the top runs for each role and epoch.
+
+Where a role adapts only the top K layers, everything beneath is frozen and gives the same hidden states for policy,
+reference and value. `DecoderTop` is a view on the model's own top layers, not a copy: its parameters are the model's.
+"""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from rlhf.errors import ModelError
+
+
+class _Reached(Exception):
+    """Ends a forward pass at the last layer that was asked for."""
+
+
+def decoder_of(causal_lm: Any) -> Any:
+    """The stack of layers under the language-model head.
+
+    Raises:
+        ModelError: for an architecture without a plain list of layers.
+    """
+    decoder = getattr(causal_lm, causal_lm.base_model_prefix, causal_lm)
+    if not isinstance(getattr(decoder, "layers", None), nn.ModuleList):
+        raise ModelError(
+            f"{type(causal_lm).__name__} has no plain list of decoder layers.",
+            remedy="use a decoder-only model such as Llama, Qwen, Mistral, Gemma, Phi-3 or SmolLM.",
+        )
+    return decoder
+
+
+def position_ids(attention_mask: torch.Tensor) -> torch.Tensor:
+    """Positions that count real tokens only, so that left padding changes nothing. [B, T] -> [B, T]"""
+    return (attention_mask.long().cumsum(-1) - 1).clamp(min=0)
+
+
+@torch.no_grad()
+def run_bottom(
+    decoder: Any, depths: Sequence[int], input_ids: torch.Tensor, attention_mask: torch.Tensor
+) -> dict[int, torch.Tensor]:
+    """The hidden states that enter the top K layers, for each K of `depths`.
+
+    Args:
+        decoder: the stack of L layers.
+        depths: numbers of top layers, each from 1 to L; at K = L the states are the embeddings.
+        input_ids: [B, T].
+        attention_mask: [B, T], True where a token is real.
+
+    Returns:
+        For each K a tensor [B, T, H] without gradient.
+    """
+    states: dict[int, torch.Tensor] = {}
+    last = min(depths)
+
+    def keep(depth: int) -> Any:
+        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            states[depth] = (args[0] if args else kwargs["hidden_states"]).detach()
+            if depth == last:
+                raise _Reached
+
+        return hook
+
+    handles = [decoder.layers[-k].register_forward_pre_hook(keep(k), with_kwargs=True) for k in set(depths)]
+    try:
+        decoder(
+            input_ids=input_ids,
+            attention_mask=attention_mask.long(),
+            position_ids=position_ids(attention_mask),
+            use_cache=False,
+        )
+    except _Reached:
+        pass
+    finally:
+        for handle in handles:
+            handle.remove()
+    return states
+
+
+class DecoderTop:
+    """The top K layers and the final norm of a decoder, callable on hidden states."""
+
+    def __init__(self, decoder: Any, depth: int):
+        view = copy.copy(decoder)
+        view._modules = dict(decoder._modules)
+        view.layers = nn.ModuleList(list(decoder.layers)[-depth:])
+        view.config = copy.copy(decoder.config)
+        view.config.num_hidden_layers = depth
+        if getattr(view.config, "layer_types", None):
+            view.config.layer_types = view.config.layer_types[-depth:]
+        self._view = view
+
+    def __call__(self, hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Run the top.
+
+        Args:
+            hidden: the states from `run_bottom`, [B, T, H].
+            attention_mask: [B, T], True where a token is real.
+
+        Returns:
+            The last hidden states after the final norm, [B, T, H].
+        """
+        output: torch.Tensor = self._view(
+            inputs_embeds=hidden,
+            attention_mask=attention_mask.long(),
+            position_ids=position_ids(attention_mask),
+            use_cache=False,
+        ).last_hidden_state
+        return output
+
+
+def check_depth(decoder: Any, depth: int | None, option: str) -> int:
+    """The number of top layers a role trains; None is all of them.
+
+    Raises:
+        ModelError: when the model doesn't have that many.
+    """
+    layers = len(decoder.layers)
+    if depth is None:
+        return layers
+    if not 1 <= depth <= layers:
+        raise ModelError(f"{option} is {depth}, but the model has {layers} layers.", remedy=f"choose 1 to {layers}.")
+    return depth
