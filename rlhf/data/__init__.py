@@ -1,4 +1,4 @@
-"""Data: the contract, its readers and checks, splits, and what a model sees of a row. Importing it loads no torch."""
+"""Data: the contract, its readers and checks, splits, what a model sees of a row. Loads no torch."""
 
 from rlhf.data.labels import LabelSource, label_ids, open_label_source
 from rlhf.data.readers import load_dataset, load_rows, read_rows, to_dataset

@@ -1,7 +1,8 @@
 """Pairwise comparisons as Label Studio and Argilla export them: one item with the votes of several people.
 
-The votes of an item become one row: a comparison with the winner of the votes, or a tie where neither side wins.
-`agreement` is the winner's share with ties counted half. These tools record no strength, so none is made up.
+The votes of an item become one row: a comparison with the winner of the votes, or a tie where neither side
+wins. `agreement` is the winner's share with ties counted half. These tools record no strength, so none is
+made up.
 """
 
 import re
@@ -12,9 +13,7 @@ from typing import Any
 from uuid import UUID
 
 Fields = dict[str, Any]
-RESPONSE = re.compile(
-    r"^(response|answer|completion|generation|output|candidate|text)[-_ ]?(a|b|1|2)$", re.IGNORECASE
-)
+RESPONSE = re.compile(r"^(response|answer|completion|generation|output|candidate|text)[-_ ]?(a|b|1|2)$", re.IGNORECASE)
 PROMPTS = ("prompt", "instruction", "question", "input")
 FIRST = {"left", "first", "a", "1"}
 SECOND = {"right", "second", "b", "2"}
@@ -64,7 +63,7 @@ def from_votes(prompt: object, pair: tuple[object, object], votes: Votes, rest: 
 
 
 def from_label_studio(fields: Fields) -> Fields | None:
-    """A task of a Label Studio export (JSON): `data` with prompt and two texts, `annotations` with pairwise results."""
+    """A task of a Label Studio export (JSON): a prompt and two texts in `data`, pairwise `annotations`."""
     data, annotations = fields.get("data"), fields.get("annotations")
     if not isinstance(data, dict) or not isinstance(annotations, list):
         return None
@@ -97,9 +96,7 @@ def from_argilla(fields: Fields) -> Fields | None:
 
 
 def _add_label_studio_vote(votes: Votes, annotation: Fields, names: Sequence[str]) -> None:
-    results = [
-        result for result in annotation.get("result") or [] if result.get("type") in ("pairwise", "choices")
-    ]
+    results = [result for result in annotation.get("result") or [] if result.get("type") in ("pairwise", "choices")]
     value = results[0].get("value", {}) if results else {}
     choices = value.get("choices") or [value.get("selected")]
     votes.choices.append(_choice(choices[0], names))
@@ -132,13 +129,11 @@ def _argilla_answers(responses: Fields) -> list[Fields] | None:
     named = [name for name in responses if re.search(r"prefer|rank|best|compar|choice", name, re.IGNORECASE)]
     name = named[0] if named else next(iter(responses), None) if len(responses) == 1 else None
     answers = responses.get(name) if name is not None else None
-    return (
-        answers if isinstance(answers, list) and all(isinstance(answer, dict) for answer in answers) else None
-    )
+    return answers if isinstance(answers, list) and all(isinstance(answer, dict) for answer in answers) else None
 
 
 def _unflatten(fields: Fields) -> Fields:
-    """`q.responses`, `q.responses.users` and `q.responses.status` of a flat export, as a list of answers by question."""
+    """`q.responses`, `q.responses.users`, `q.responses.status` of a flat export as answers by question."""
     responses: Fields = {}
     for name, values in fields.items():
         if not name.endswith(".responses") or not isinstance(values, list):
@@ -146,9 +141,7 @@ def _unflatten(fields: Fields) -> Fields:
         users = fields.get(f"{name}.users") or [None] * len(values)
         states = fields.get(f"{name}.status") or ["submitted"] * len(values)
         keys = ("value", "user_id", "status")
-        answers = [
-            dict(zip(keys, answer, strict=True)) for answer in zip(values, users, states, strict=False)
-        ]
+        answers = [dict(zip(keys, answer, strict=True)) for answer in zip(values, users, states, strict=False)]
         responses[name.removesuffix(".responses")] = answers
     return responses
 

@@ -1,22 +1,22 @@
 """Foreign rows turned into rows of the contract, each format told by its columns.
 
-A converter takes the fields of one row and returns the contract's fields, or None where the row isn't of its format. It
-changes names and structure, never words: what it makes is validated like any other row, so a converter needs no errors
-of its own. Columns that it doesn't know are kept.
+A converter takes the fields of one row and returns the contract's fields, or None where the row isn't of its
+format. It changes names and structure, never words: what it makes is validated like any other row, so a
+converter needs no errors of its own. Columns that it doesn't know are kept.
 
-    TRL                   prompt/completion, messages, prompt/chosen/rejected, prompt, text      (the contract itself)
-    Alpaca                instruction, input, output [system, history]; chosen/rejected instead of output
-    ShareGPT              conversations: [{from, value}, …] [system]; chosen/rejected as one turn each
-    UltraFeedback         prompt as text, chosen and rejected as whole conversations
-    Anthropic-HH          chosen and rejected as "\\n\\nHuman: … \\n\\nAssistant: …"       (transcripts.py)
-    Argilla, Label Studio exports of pairwise comparisons                                (annotation_tools.py)
+    TRL                   prompt/completion, messages, prompt/chosen/rejected, prompt, text      (the contract
+    itself) Alpaca                instruction, input, output [system, history]; chosen/rejected instead of
+    output ShareGPT              conversations: [{from, value}, …] [system]; chosen/rejected as one turn each
+    UltraFeedback         prompt as text, chosen and rejected as whole conversations Anthropic-HH
+    chosen and rejected as "\\n\\nHuman: … \\n\\nAssistant: …"       (transcripts.py) Argilla, Label Studio
+    exports of pairwise comparisons                                (annotation_tools.py)
 """
 
 from collections.abc import Callable
 from typing import Any
 
 from rlhf.data.annotation_tools import from_argilla, from_label_studio
-from rlhf.data.messages import shared_turns
+from rlhf.data.messages import shared_prefix
 from rlhf.data.transcripts import from_hh
 
 Fields = dict[str, Any]
@@ -71,7 +71,7 @@ def from_alpaca(fields: Fields) -> Fields | None:
 
 
 def from_sharegpt(fields: Fields) -> Fields | None:
-    """`conversations` of {from, value}; with `chosen` and `rejected` turns it is the prompt of a comparison."""
+    """`conversations` of {from, value}; with `chosen` and `rejected` it is the prompt of a comparison."""
     turns = fields.get("conversations")
     if not isinstance(turns, list):
         return None
@@ -88,19 +88,15 @@ def from_sharegpt(fields: Fields) -> Fields | None:
 def from_ultrafeedback(fields: Fields) -> Fields | None:
     """The prompt as text beside two whole conversations: what they share at the beginning is the prompt."""
     chosen, rejected = fields.get("chosen"), fields.get("rejected")
-    if not (
-        isinstance(fields.get("prompt"), str) and isinstance(chosen, list) and isinstance(rejected, list)
-    ):
+    if not (isinstance(fields.get("prompt"), str) and isinstance(chosen, list) and isinstance(rejected, list)):
         return None
-    # Without the prompt, the shared turns are split off as with any comparison that has none; `messages` repeats one.
+    # Without the prompt, the shared turns are split off as from any comparison; `messages` repeats one side.
     return {name: value for name, value in fields.items() if name not in ("prompt", "messages")}
 
 
 def from_chat_with_prompt(fields: Fields) -> Fields | None:
-    """A whole conversation in `messages` beside its first turn in `prompt` (UltraChat): the conversation counts."""
-    if not ("messages" in fields and "prompt" in fields) or {"chosen", "rejected", "completion"} & set(
-        fields
-    ):
+    """A whole conversation in `messages` beside its first turn in `prompt` (UltraChat): the former counts."""
+    if not ("messages" in fields and "prompt" in fields) or {"chosen", "rejected", "completion"} & set(fields):
         return None
     return {name: value for name, value in fields.items() if name != "prompt"}
 
@@ -121,7 +117,7 @@ def _split_implicit_prompt(fields: Fields) -> Fields:
     chosen, rejected = fields.get("chosen"), fields.get("rejected")
     if "prompt" in fields or not (isinstance(chosen, list) and isinstance(rejected, list)):
         return fields
-    shared = shared_turns(chosen, rejected)
+    shared = shared_prefix(chosen, rejected)
     while shared and not _may_end_prompt(chosen[shared - 1]):
         shared -= 1
     if not shared or shared in (len(chosen), len(rejected)):

@@ -5,7 +5,8 @@ A package adds a source by an entry point of the group `rlhf.label_sources`:
     [project.entry-points."rlhf.label_sources"]
     labeling_app = "labeling_app.export:open_labels"
 
-`open_label_source("labeling_app:labels.db")` then calls `open_labels("labels.db")`, which returns a `LabelSource`.
+`open_label_source("labeling_app:labels.db")` then calls `open_labels("labels.db")`, which returns a
+`LabelSource`.
 """
 
 import re
@@ -45,8 +46,7 @@ class FileLabels:
     def comparisons(self) -> Iterator[Row | list[Problem]]:
         from rlhf.data.readers import read_rows  # which itself opens label sources
 
-        for item in read_rows(self.source, "preference", split=self.split):
-            yield item
+        yield from read_rows(self.source, "preference", split=self.split)
 
     def files(self) -> list[Path]:
         from rlhf.data.sources import source_files

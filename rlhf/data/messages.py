@@ -36,8 +36,8 @@ def conversation_problem(messages: Sequence[dict[str, Any]], part: Part) -> str 
     """What is wrong with the order of the turns; None if nothing.
 
     Args:
-        messages: messages that `text_problem` found sound.
-        part: a whole conversation, the prompt of one (ends before the answer), or the completion (begins with it).
+        messages: messages that `text_problem` found sound. part: a whole conversation, the prompt of one
+        (ends before the answer), or the completion (begins with it).
     """
     before = "user" if part == "completion" else ""
     for number, message in enumerate(messages, start=1):
@@ -56,8 +56,8 @@ def conversation_problem(messages: Sequence[dict[str, Any]], part: Part) -> str 
     return None
 
 
-def shared_turns(first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]]) -> int:
-    """The number of turns that two conversations have in common at their beginning."""
+def shared_prefix(first: Sequence[object], second: Sequence[object]) -> int:
+    """The number of items (turns, tokens) that two sequences have in common at their beginning."""
     count = 0
     for one, other in zip(first, second, strict=False):
         if one != other:

@@ -22,8 +22,9 @@ logger = logging.getLogger(__name__)
 def load_rows(source: str | Path, kind: Kind, *, split: str = "train", limit: int | None = None) -> list[Row]:
     """All rows of one kind, in the contract's form.
 
-    Rows of a file of comparisons that are ties are no preference rows: they are left out of "preference", with a warning
-    that counts them, and are read as kind "tie". For "prompts", the prompts of SFT and preference rows are taken.
+    Rows of a file of comparisons that are ties are no preference rows: they are left out of "preference",
+    with a warning that counts them, and are read as kind "tie". For "prompts", the prompts of SFT and
+    preference rows are taken.
 
     Args:
         source: a file, a folder, a hub id, or a label source such as "labeling_app:labels.db".
@@ -88,10 +89,10 @@ def read_rows(
     split: str = "train",
     on_format: Callable[[dict[str, Any]], None] | None = None,
 ) -> Iterator[Row | list[Problem]]:
-    """Every row of a source in order, good ones as `Row`, bad ones as the problems found; nothing is left out.
+    """Every row of a source in order: a good one as `Row`, a bad one as its problems; nothing is left out.
 
     Args:
-        kind: what rows are checked as; None: as what their columns point to. Ties stay ties in a file of comparisons.
+        kind: what rows are checked as (ties stay ties among comparisons); None: as what their columns say.
         on_format: called with the fields of each row as they are in the file.
     """
     if is_label_source(str(source)):
@@ -142,9 +143,7 @@ def _other(kind: Kind) -> str:
 
 def _only_prompt(fields: dict[str, Any]) -> dict[str, Any]:
     """The prompt of a row of any kind, with the columns that say nothing about an answer."""
-    answers = {"completion", "messages"} | (
-        set(columns("preference") + columns("tie")) - {"prompt", "group", "source"}
-    )
+    answers = {"completion", "messages"} | (set(columns("preference") + columns("tie")) - {"prompt", "group", "source"})
     if "messages" in fields and "prompt" not in fields:
         turns = fields["messages"]
         ends = [at for at, turn in enumerate(turns) if isinstance(turn, dict) and turn.get("role") == "user"]
@@ -162,8 +161,8 @@ def _warn(source: str | Path, kind: Kind, rows: list[Row], left_out: int) -> Non
     spaced = [row for row in rows if trailing_space(row)]
     if spaced:
         logger.warning(
-            "%s: %s prompts end in a space (first: %s). The space belongs to the answer: move it there, or the tokens "
-            "that are trained aren't those that are generated.",
+            "%s: %s prompts end in a space (first: %s). The space belongs to the answer: move it there, or the "
+            "tokens that are trained aren't those that are generated.",
             source,
             len(spaced),
             spaced[0].place,

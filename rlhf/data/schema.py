@@ -7,13 +7,12 @@
     prompts      prompt                                                PPO, sampling, evaluation
     text         text                                                  language modelling, forgetting
 
-Names and shapes are TRL's, so that a file of ours works there and the other way round. A text is either a plain string
-or a list of messages `{"role", "content"}`, and the texts of one row are all of one form. Other columns are
-kept as they are. This module loads neither torch nor datasets.
+Names and shapes are TRL's, so that a file of ours works there and the other way round. A text is either a
+plain string or a list of messages `{"role", "content"}`, and the texts of one row are all of one form. Other
+columns are kept as they are. This module loads neither torch nor datasets.
 """
 
 import math
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
@@ -21,48 +20,14 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from rlhf.data.messages import conversation_problem, text_problem
+from rlhf.data.messages import Part, conversation_problem, text_problem
+from rlhf.data.rows import Place, Problem, Row
 
 Kind = Literal["sft", "preference", "tie", "prompts", "text"]
 Verdict = Literal["tie", "both_bad"]
 Message = dict[str, Any]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a row stands: a file and the number of its line (or row, where a format has no lines), from 1."""
-
-    file: str
-    number: int
-    unit: str = "line"
-
-    def __str__(self) -> str:
-        return f"{self.file}, {self.unit} {self.number}"
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One finding about one field; `field` is empty where the whole row is meant."""
-
-    place: Place | None
-    field: str
-    message: str
-
-    def __str__(self) -> str:
-        where = [str(self.place)] if self.place else []
-        where += [f"field {self.field!r}"] if self.field else []
-        return f"{', '.join(where)}: {self.message}"
-
-
-class Row(dict[str, Any]):
-    """A row of the contract: an ordinary dict that remembers the `place` it was read from."""
-
-    __slots__ = ("place",)
-
-    def __init__(self, fields: dict[str, Any], place: Place | None = None):
-        super().__init__(fields)
-        self.place = place
+__all__ = ["KINDS", "MODELS", "Kind", "Place", "Problem", "Row", "Verdict", "columns", "detect_kind"]
 
 
 def _checked_text(value: object) -> object:
@@ -125,9 +90,7 @@ class ContractRow(BaseModel):
     @model_validator(mode="after")
     def _refuse_findings(self) -> "ContractRow":
         if findings := self.findings():
-            raise PydanticCustomError(
-                "row", "{count} findings", {"count": len(findings), "findings": findings}
-            )
+            raise PydanticCustomError("row", "{count} findings", {"count": len(findings), "findings": findings})
         return self
 
 
@@ -137,7 +100,7 @@ class Judgement(ContractRow):
     prompt: Annotated[Text | None, Field(description="what was asked")] = None
     strength: Annotated[
         Number | None,
-        Field(description="what the person said, in its own scale; negative = the first candidate"),
+        Field(description="what the person said; negative = the first candidate"),
     ] = None
     annotators: Annotated[list[str] | None, Field(description="who judged")] = None
     label_ids: Annotated[LabelIds | None, Field(description="the ids of the single judgements")] = None
@@ -156,7 +119,7 @@ class PreferenceRow(Judgement):
     ] = None
     agreement: Annotated[
         Number | None,
-        Field(ge=0, le=1, description="share of raters who prefer the chosen one, ties count half"),
+        Field(ge=0, le=1, description="share of raters for the chosen one, ties count half"),
     ] = None
 
     def findings(self) -> list[tuple[str, str]]:
@@ -182,12 +145,12 @@ class SftRow(ContractRow):
 
     prompt: Annotated[Text | None, Field(description="what was asked")] = None
     completion: Annotated[Text | None, Field(description="the answer to imitate")] = None
-    messages: Annotated[
-        list[Message] | None, BeforeValidator(_checked_text), Field(description="a conversation")
-    ] = None
+    messages: Annotated[list[Message] | None, BeforeValidator(_checked_text), Field(description="a conversation")] = (
+        None
+    )
 
     def findings(self) -> list[tuple[str, str]]:
-        if isinstance((self.model_extra or {}).get("label"), bool):
+        if str((self.model_extra or {}).get("label")).lower() in ("true", "false"):
             return [
                 (
                     "label",
@@ -263,7 +226,7 @@ def _shape_findings(**texts: str | list[Message] | None) -> list[tuple[str, str]
     found = []
     for name, text in given.items():
         whole = name != "prompt" and "prompt" not in given
-        part = "prompt" if name == "prompt" else "messages" if whole else "completion"
+        part: Part = "prompt" if name == "prompt" else "messages" if whole else "completion"
         if isinstance(text, list) and (problem := conversation_problem(text, part)):
             found.append((name, problem))
     return found

@@ -1,7 +1,7 @@
 """What a data source is: a file, a folder, a data set saved by `datasets`, or an id on the Hugging Face hub.
 
-A name that exists on disk is read from disk. Otherwise `owner/name` (or `owner/name:config`) is looked for on the hub,
-unless it looks like a path with a slip in it, which is answered with the names that are near.
+A name that exists on disk is read from disk. Otherwise `owner/name` (or `owner/name:config`) is looked for on
+the hub, unless it looks like a path with a slip in it, which is answered with the names that are near.
 """
 
 import re
@@ -10,11 +10,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 
-from rlhf.data.files import READERS, RawRow, read_file, suffix_of
+from rlhf.data.files import READERS, read_file, suffix_of
+from rlhf.data.json_files import RawRow
 from rlhf.data.schema import Place
 from rlhf.errors import DataError, MissingDependencyError
 
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(:[\w.-]+)?$")
+# Files that go with a data set or a model, and hold no rows.
+COMPANIONS = {"dataset_info.json", "dataset_infos.json", "state.json", "config.json", "PROVENANCE.json"}
 SPLIT_NAMES = {"train", "training", "test", "eval", "validation", "valid", "val", "dev", "heldout"}
 
 
@@ -39,8 +42,8 @@ def read_source(source: str | Path, split: str = "train") -> Iterator[RawRow]:
 def source_files(source: str | Path, split: str = "train") -> list[Path]:
     """The local files of a source, for checksums; none for a hub id, which has a revision instead.
 
-    A folder gives the files whose names carry the split (`train.jsonl`, `sft_train.jsonl`, `data/train-00000.parquet`),
-    or all its data files where no name carries any split.
+    A folder gives the files whose names carry the split (`train.jsonl`, `sft_train.jsonl`,
+    `data/train-00000.parquet`), or all its data files where no name carries any split.
     """
     path = Path(source)
     if path.is_file():
@@ -71,7 +74,7 @@ def source_files(source: str | Path, split: str = "train") -> list[Path]:
 
 
 def is_hub_id(source: str) -> bool:
-    """Does a name that isn't on disk look like a data set of the hub, rather than like a path with a slip in it?"""
+    """Does a name that isn't on disk look like a data set of the hub, not like a path with a slip in it?"""
     if not HUB_ID.match(source) or Path(source).suffix.lower() in READERS:
         return False
     return not Path(source).parent.is_dir()
@@ -121,9 +124,7 @@ def _read_saved_dataset(folder: Path, split: str) -> Iterator[RawRow]:
     loaded = datasets.load_from_disk(str(folder))
     if isinstance(loaded, datasets.DatasetDict):
         if split not in loaded:
-            raise DataError(
-                f"{folder} has no split {split!r}.", remedy=f"Its splits are: {', '.join(loaded)}."
-            )
+            raise DataError(f"{folder} has no split {split!r}.", remedy=f"Its splits are: {', '.join(loaded)}.")
         loaded = loaded[split]
     yield from _numbered(str(folder), loaded)
 
@@ -136,12 +137,10 @@ def _read_hub(source: str, split: str) -> Iterator[RawRow]:
     name, _, config = source.partition(":")
     try:
         loaded = datasets.load_dataset(name, config or None, split=split)
-    except (
-        Exception
-    ) as error:  # the hub client raises dozens of types, for the network, the id, the config, the split
+    except Exception as error:  # the hub client raises dozens of types: network, id, config, split
         reason = str(error).strip().split("\n")[0]
         raise DataError(
-            f"{source} is not a local file or folder, and loading it from the hub failed: {type(error).__name__}: {reason}",
+            f"{source} is not on disk, and loading it from the hub failed: {type(error).__name__}: {reason}",
             remedy="Check the name and the split, and that the hub can be reached; or give a local path.",
         ) from error
     yield from _numbered(source, loaded)

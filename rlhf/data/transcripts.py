@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from rlhf.data.messages import shared_turns
+from rlhf.data.messages import shared_prefix
 
 SPEAKERS = {"Human": "user", "Assistant": "assistant"}
 TURN = re.compile(r"(?:^|\n\n)(Human|Assistant):")
@@ -11,11 +11,10 @@ TURN = re.compile(r"(?:^|\n\n)(Human|Assistant):")
 
 def from_hh(fields: dict[str, Any]) -> dict[str, Any] | None:
     """A comparison of two transcripts; the turns that both begin with become the prompt."""
-    chosen, rejected = fields.get("chosen"), fields.get("rejected")
-    if "prompt" in fields or not (is_transcript(chosen) and is_transcript(rejected)):
+    if "prompt" in fields or not (is_transcript(fields.get("chosen")) and is_transcript(fields.get("rejected"))):
         return None
-    chosen, rejected = parse_transcript(chosen), parse_transcript(rejected)
-    shared = shared_turns(chosen, rejected)
+    chosen, rejected = parse_transcript(fields["chosen"]), parse_transcript(fields["rejected"])
+    shared = shared_prefix(chosen, rejected)
     if shared in (len(chosen), len(rejected)):
         shared -= 1
     while shared and chosen[shared - 1]["role"] != "user":

@@ -11,6 +11,7 @@ from rlhf.data.schema import MODELS, Kind, Place, Problem, Row, columns, detect_
 from rlhf.errors import DataError
 
 SHOWN_VALUE = 40
+TEXT_COLUMNS = ("prompt", "completion", "messages", "chosen", "rejected", "first", "second")
 
 
 def check_row(fields: dict[str, Any], kind: Kind, place: Place | None = None) -> Row | list[Problem]:
@@ -19,16 +20,14 @@ def check_row(fields: dict[str, Any], kind: Kind, place: Place | None = None) ->
     try:
         checked = MODELS[kind].model_validate(fields)
     except ValidationError as error:
-        problems = [
-            problem for details in error.errors() for problem in _translate(details, kind, fields, place)
-        ]
+        problems = [problem for details in error.errors() for problem in _translate(details, kind, fields, place)]
         return sorted(problems, key=lambda problem: problem.field != "")
     dumped = checked.model_dump(include=set(fields))
     return Row({name: dumped[name] for name in fields}, place)
 
 
 def require_uniform(rows: Sequence[Row], kind: Kind) -> None:
-    """Refuse a data set whose rows have different shapes: TRL takes the shape of the first row for that of all.
+    """Refuse a data set whose rows have different shapes: TRL reads all rows like the first.
 
     Raises:
         DataError: some rows are conversations and others plain text, or only some have a prompt.
@@ -39,8 +38,8 @@ def require_uniform(rows: Sequence[Row], kind: Kind) -> None:
     if len(shapes) < 2:
         return
     problems = [
-        f"{len(indices):,} rows are {shape}, the first of them {rows[indices[0]].place or f'row {indices[0] + 1}'}"
-        for shape, indices in sorted(shapes.items(), key=lambda item: -len(item[1]))
+        f"{len(found):,} rows are {shape}; the first is {rows[found[0]].place or f'row {found[0] + 1}'}"
+        for shape, found in sorted(shapes.items(), key=lambda item: -len(item[1]))
     ]
     raise DataError(
         "The rows of the data set have different shapes, and a trainer reads all of them like the first.",
@@ -52,9 +51,7 @@ def require_uniform(rows: Sequence[Row], kind: Kind) -> None:
 def shape_of(row: dict[str, Any], kind: Kind) -> str:
     """The shape of a row in words: which text columns it has, and whether they are plain or conversations."""
     names = [
-        name
-        for name in ("prompt", "completion", "messages", "chosen", "rejected", "first", "second")
-        if name in row
+        name for name in ("prompt", "completion", "messages", "chosen", "rejected", "first", "second") if name in row
     ]
     form = "conversations" if names and isinstance(row[names[-1]], list) else "plain text"
     return f"{form} ({', '.join(names or ['text'])})"
@@ -68,14 +65,12 @@ def unknown_columns(rows: Sequence[Row], kind: Kind) -> dict[str, str | None]:
 
 
 def trailing_space(row: dict[str, Any]) -> bool:
-    """Does a plain prompt end in a space? That space belongs to the answer, where a tokenizer joins it to the word."""
+    """Does a plain prompt end in a space? It belongs to the answer, whose first word it is one token with."""
     prompt = row.get("prompt")
     return isinstance(prompt, str) and prompt != prompt.rstrip(" \t") and len(row) > 1
 
 
-def _translate(
-    details: ErrorDetails, kind: Kind, fields: dict[str, Any], place: Place | None
-) -> list[Problem]:
+def _translate(details: ErrorDetails, kind: Kind, fields: dict[str, Any], place: Place | None) -> list[Problem]:
     """Pydantic's finding in our words."""
     if details["type"] == "row":
         return [Problem(place, field, message) for field, message in details["ctx"]["findings"]]
@@ -103,10 +98,8 @@ def _expected(kind: Kind, field: str) -> str:
 
 
 def _hint(field: str, kind: Kind, fields: dict[str, Any]) -> str:
-    """A column that may hold the missing field under a slightly wrong name, or else what the row looks like."""
-    if near := get_close_matches(
-        field, [name for name in fields if name not in columns(kind)], n=1, cutoff=0.7
-    ):
+    """A column that may hold the missing field under a slightly wrong name; else what the row looks like."""
+    if near := get_close_matches(field, [name for name in fields if name not in columns(kind)], n=1, cutoff=0.7):
         return f"; there is a column {near[0]!r}"
     seen = detect_kind(fields)
     if seen is not None and seen != kind:
