@@ -33,4 +33,4 @@ def distinct_n_leave_one_out(texts: Sequence[str], n: int = 2) -> NDArray[np.flo
         total.update(counts)
     left = np.array([total.total() - counts.total() for counts in own], dtype=float)
     lost = np.array([sum(total[gram] == count for gram, count in counts.items()) for counts in own])
-    return np.divide(len(total) - lost, left, out=np.zeros(len(own)), where=left > 0)
+    return np.asarray(np.divide(len(total) - lost, left, out=np.zeros(len(own)), where=left > 0))

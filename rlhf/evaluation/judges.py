@@ -81,8 +81,7 @@ def equal_kl(
         found[curve] = {
             "points": [{"policy": name, "kl": float(x), "gain": float(y)} for name, x, y in points],
             "at": [
-                {"kl": one.kl, "gain": one.gain, "ci95": one.interval.limits if one.interval else None}
-                for one in read
+                {"kl": one.kl, "gain": one.gain, "ci95": one.interval.limits if one.interval else None} for one in read
             ],
         }
     return found

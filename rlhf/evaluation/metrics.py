@@ -77,8 +77,8 @@ def differences(policy: PolicyData, other: PolicyData, reference_name: str, seed
     found: dict[str, Interval | None] = {}
     for name, field in (MEANS | {f"kl_to_{reference_name}": "log_ratio"}).items():
         first, second = column(policy.samples, field), column(other.samples, field)
-        both = first is not None and second is not None
-        found[name] = intervals.paired_difference(first, second, seed=seed) if both else None
+        if first is not None and second is not None:
+            found[name] = intervals.paired_difference(first, second, seed=seed)
     found["distinct_2"] = intervals.jackknife(
         distinct_n(policy.completions) - distinct_n(other.completions),
         distinct_n_leave_one_out(policy.completions) - distinct_n_leave_one_out(other.completions),
@@ -86,9 +86,7 @@ def differences(policy: PolicyData, other: PolicyData, reference_name: str, seed
     found["perplexity_general"] = _perplexity_pair(policy, other, np.subtract, seed)
     found["perplexity_ratio"] = _perplexity_pair(policy, other, np.divide, seed)
     return {
-        name: {"difference": interval.estimate, "ci95": interval.limits}
-        for name, interval in found.items()
-        if interval
+        name: {"difference": interval.estimate, "ci95": interval.limits} for name, interval in found.items() if interval
     }
 
 

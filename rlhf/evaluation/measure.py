@@ -1,0 +1,159 @@
+"""Everything that an evaluation measures, stage by stage: what needs the models is done here, and nothing else is."""
+
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+from peft import PeftModel
+from transformers import PreTrainedTokenizerBase
+
+from rlhf.evaluation.options import EvaluationOptions
+from rlhf.evaluation.policies import Policies, Sampling, answer, folded, log_ratios, text_losses
+from rlhf.evaluation.progress import Progress, progress_bar
+from rlhf.evaluation.reward_model import ScoredPair, count_texts, score_comparisons, score_texts
+from rlhf.evaluation.samples import Sample, TextLoss
+from rlhf.generation import Generation
+from rlhf.models.load import ModelOptions, load_tokenizer
+from rlhf.rewards import Reward, load_reward
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class EvaluationData:
+    """The rows that an evaluation uses, after the draw."""
+
+    prompts: Rows
+    comparisons: Rows = ()
+    general: Rows = ()
+
+
+@dataclass
+class Measurements:
+    """The raw rows, and the seconds that each part took."""
+
+    samples: list[Sample] = field(default_factory=list)
+    losses: list[TextLoss] = field(default_factory=list)
+    pairs: list[ScoredPair] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[part] = round(self.seconds.get(part, 0.0) + time.perf_counter() - start, 1)
+
+
+def draw(rows: Rows, count: int | None, seed: int) -> Rows:
+    """`count` rows at random, in their order; all where there are no more."""
+    if count is None or count >= len(rows):
+        return rows
+    return [rows[position] for position in sorted(random.Random(seed).sample(range(len(rows)), count))]
+
+
+def measure(options: EvaluationOptions, model_options: ModelOptions, data: EvaluationData) -> Measurements:
+    """Run all models over the data. One progress bar shows the time left."""
+    found = Measurements()
+    with progress_bar(count_sequences(options, data)) as progress:
+        rows = _answers(options, model_options, data, found, progress)
+        _add_scores(rows, options, data, found, progress)
+    found.samples = [Sample(**row) for row in rows]
+    return found
+
+
+def count_sequences(options: EvaluationOptions, data: EvaluationData) -> int:
+    """Sequences to generate or to score, for the progress bar."""
+    policies, prompts = len(options.policies), len(data.prompts)
+    reading = policies * len(data.general) + (policies - 1) * prompts
+    return policies * prompts * (1 + len(judges(options))) + reading + count_texts(data.comparisons)
+
+
+def judges(options: EvaluationOptions) -> dict[str, str]:
+    """The rewards that score each answer, by the field of a sample that holds the score."""
+    specs = {"reward": options.reward_model, "gold_reward": options.gold_reward_model, "judge": options.judge}
+    return {name: spec for name, spec in specs.items() if spec is not None}
+
+
+def _answers(
+    options: EvaluationOptions,
+    model_options: ModelOptions,
+    data: EvaluationData,
+    found: Measurements,
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """Each policy's answers to the prompts, with their log-ratios to the reference: samples without scores."""
+    progress.stage("loading the policies")
+    tokenizer = load_tokenizer(str(model_options.model_name_or_path))
+    policies = Policies(model_options, options.policies)
+    sampling = Sampling(
+        options.max_new_tokens,
+        options.temperature,
+        options.seed,
+        options.generation_batch_size,
+        options.scoring_batch_size,
+    )
+    prompts = [row["prompt"] for row in data.prompts]
+    texts = [str(row["text"]) for row in data.general]
+    answers = {}
+    for name in options.policies:
+        with policies.use(name) as model:
+            progress.stage(f"{name} answers")
+            with found.timed("answers"):
+                answers[name] = answer(model, tokenizer, prompts, sampling, progress)
+            progress.stage(f"{name} reads general text")
+            with found.timed("general text"):
+                found.losses += text_losses(name, model, tokenizer, texts, sampling, progress)
+    with found.timed("KL"):
+        pad = int(tokenizer.pad_token_id)
+        ratios = log_ratios(answers, options.reference, policies, pad, sampling, progress)
+    return [
+        {"policy": name, "prompt_index": i, "log_ratio": ratios[name][i], **_as_row(tokenizer, prompts[i], one)}
+        for name, generations in answers.items()
+        for i, one in enumerate(generations)
+    ]
+
+
+def _as_row(tokenizer: PreTrainedTokenizerBase, prompt: Any, answer: Generation) -> dict[str, Any]:
+    return {
+        "prompt": prompt if isinstance(prompt, str) else "\n".join(f"{m['role']}: {m['content']}" for m in prompt),
+        "completion": str(tokenizer.decode(answer.response_ids, skip_special_tokens=True)),
+        "tokens": len(answer.response_ids),
+        "finished": answer.finished,
+    }
+
+
+def _add_scores(
+    rows: list[dict[str, Any]],
+    options: EvaluationOptions,
+    data: EvaluationData,
+    found: Measurements,
+    progress: Progress,
+) -> None:
+    """Let each judge in turn score all answers, and the reward model the comparisons too."""
+    prompts = [data.prompts[row["prompt_index"]]["prompt"] for row in rows]
+    texts = [(prompt, _like(prompt, row["completion"])) for prompt, row in zip(prompts, rows, strict=True)]
+    finished = [row["finished"] for row in rows]
+    for judge, spec in judges(options).items():
+        progress.stage(f"loading {spec}")
+        reward = load_reward(spec, batch_size=options.scoring_batch_size)
+        with found.timed(f"scores by {spec}"), _folded(reward):
+            if judge == "reward" and data.comparisons:
+                progress.stage("reward model reads comparisons")
+                found.pairs = score_comparisons(reward, data.comparisons, progress)
+            progress.stage(f"{reward.name} scores the answers")
+            for row, score in zip(rows, score_texts(reward, texts, progress, finished), strict=True):
+                row[judge] = score
+
+
+def _like(prompt: Any, completion: str) -> Any:
+    """A completion in the form of its prompt: plain, or a message."""
+    return completion if isinstance(prompt, str) else [{"role": "assistant", "content": completion}]
+
+
+def _folded(reward: Reward) -> AbstractContextManager[None]:
+    """A reward model's adapter folded into its weights, where it has one."""
+    model = getattr(reward, "model", None)
+    return folded(model, model.active_adapter) if isinstance(model, PeftModel) else nullcontext()
