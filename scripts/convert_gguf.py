@@ -63,9 +63,7 @@ def _tokenizer(gguf: Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def _without_quantization(
-    expanded: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str
-) -> PreTrainedModel:
+def _without_quantization(expanded: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> PreTrainedModel:
     """A model with the same weights that may be saved: one loaded from GGUF refuses `save_pretrained`."""
     config = expanded.config
     if hasattr(config, "quantization_config"):

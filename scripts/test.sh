@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Every check that CI makes: style, types, tests. Makes .venv and installs on the first run.
+#
+#   bash scripts/test.sh                     everything
+#   bash scripts/test.sh --fast              without the tests marked slow
+#   bash scripts/test.sh tests/data -k csv   other arguments go to pytest
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+fast=false
+arguments=()
+for argument in "$@"; do
+    case "$argument" in
+        --fast) fast=true ;;
+        -h | --help) sed -n '2,6s/^# \{0,1\}//p' scripts/test.sh && exit ;;
+        *) arguments+=("$argument") ;;
+    esac
+done
+
+set_up
+stay_offline
+
+# Two workers share the cores: more threads than cores slow torch down manyfold.
+cores=$(python -c 'import os; print(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())')
+workers=$((cores < 4 ? cores : 4))
+export OMP_NUM_THREADS=$((cores / workers))
+
+failed=()
+check() { # NAME COMMAND...: run it, go on after a failure, and remember it
+    say "$1"
+    "${@:2}" || failed+=("$1")
+}
+tests() { # MARKER: the tests it selects; that there are none of them is no failure
+    local status=0
+    pytest -n "$workers" -m "$1" ${arguments[@]+"${arguments[@]}"} || status=$?
+    [ "$status" = 0 ] || [ "$status" = 5 ]
+}
+
+check "ruff check" ruff check .
+check "ruff format" ruff format --check .
+check "mypy" mypy
+check "fast tests" tests "not slow"
+if [ "$fast" = false ]; then
+    check "slow tests" tests slow
+fi
+
+if [ "${#failed[@]}" -gt 0 ]; then
+    say "Failed: $(printf '%s; ' "${failed[@]}")"
+    echo "Run one test alone: bash scripts/test.sh tests/FILE.py -k NAME        House rules: CONTRIBUTING.md"
+    exit 1
+fi
+say "All checks passed."
+echo "Next: bash scripts/demo.sh runs the whole loop; CONTRIBUTING.md says how a change is made."
