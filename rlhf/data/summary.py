@@ -24,7 +24,7 @@ class Summary:
     problems: list[Problem] = field(default_factory=list)
     kinds: Counter[Kind] = field(default_factory=Counter)
     formats: Counter[str] = field(default_factory=Counter)
-    shapes: Counter[str] = field(default_factory=Counter)
+    shapes: Counter[tuple[Kind, str]] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
     characters: dict[str, list[int]] = field(default_factory=dict)
     agreement: list[float] = field(default_factory=list)
@@ -50,12 +50,18 @@ class Summary:
         if kind is None:
             return
         self.kinds[kind] += 1
-        self.shapes[shape_of(item, kind)] += 1
+        self.shapes[kind, shape_of(item, kind)] += 1
         self.groups.add(group_of(item))
         self.spaced_prompts += trailing_space(item)
         self._add_texts(item)
         self._add_judgement(item)
         self._add_columns(item, kind)
+
+    @property
+    def mixed(self) -> bool:
+        """Are there rows of more than one shape, or of kinds that no stage reads together?"""
+        kinds = [kind for kind, _ in self.shapes if kind != "tie"]
+        return len(kinds) > 1
 
     @property
     def bad_rows(self) -> int:

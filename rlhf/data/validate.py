@@ -57,17 +57,10 @@ def shape_of(row: dict[str, Any], kind: Kind) -> str:
     return f"{form} ({', '.join(names or ['text'])})"
 
 
-def unknown_columns(rows: Sequence[Row], kind: Kind) -> dict[str, str | None]:
-    """Columns outside the contract, each with the contract's name that may have been meant."""
-    known = columns(kind)
-    names = dict.fromkeys(name for row in rows for name in row if name not in known)
-    return {name: next(iter(get_close_matches(name, known, n=1, cutoff=0.8)), None) for name in names}
-
-
 def trailing_space(row: dict[str, Any]) -> bool:
     """Does a plain prompt end in a space? It belongs to the answer, whose first word it is one token with."""
     prompt = row.get("prompt")
-    return isinstance(prompt, str) and prompt != prompt.rstrip(" \t") and len(row) > 1
+    return isinstance(prompt, str) and prompt != prompt.rstrip(" \t")
 
 
 def _translate(details: ErrorDetails, kind: Kind, fields: dict[str, Any], place: Place | None) -> list[Problem]:
