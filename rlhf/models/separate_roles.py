@@ -1,0 +1,107 @@
+"""Whole models as roles: full-parameter training, or a value model of another kind than the policy."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, load_model, save_file, save_model
+from torch import nn
+
+from rlhf.models.adapters import active_adapter, merged_adapter, tuner_layers
+from rlhf.models.heads import ScalarHead
+from rlhf.models.roles import PolicyAndValues, Roles, Sequences, check_logprobs, response_logprobs, response_values
+from rlhf.models.scoring import bare, hidden_states
+
+VALUE_FOLDER = "value"
+WEIGHTS_FILE = "model.safetensors"
+HEAD_FILE = "value_head.safetensors"
+
+
+class SeparateRoles(Roles):
+    """A policy, a frozen reference and a value model, each with weights of its own."""
+
+    def __init__(
+        self,
+        policy: nn.Module,
+        value_model: nn.Module,
+        *,
+        reference: nn.Module | None = None,
+        value_head: ScalarHead | None = None,
+        temperature: float = 1.0,
+    ):
+        """
+        Args:
+            policy: a causal language model or its PEFT wrapper, trainable as its parameters say.
+            value_model: a model of any kind with a decoder; its own head is not used.
+            reference: a frozen causal language model. None: the policy without its
+                adapter where it has one, else a copy of it.
+            value_head: from H to a value; zeros by default.
+            temperature: of sampling; log-probabilities are taken at it.
+        """
+        super().__init__()
+        self.policy: Any = policy
+        self.value_model: Any = value_model
+        if reference is None and not tuner_layers(policy):
+            reference = copy.deepcopy(policy)
+        self.reference: Any = reference.eval().requires_grad_(False) if reference is not None else None
+        size = bare(value_model).config.get_text_config().hidden_size
+        self.value_head = value_head or ScalarHead(size)
+        self.temperature = temperature
+        check_logprobs(policy)
+
+    def forward(self, sequences: Sequences) -> PolicyAndValues:
+        logprobs, entropies = self._logprobs(self.policy, sequences)
+        hidden = hidden_states(self.value_model, sequences.input_ids, sequences.attention_mask)
+        return PolicyAndValues(logprobs, entropies, response_values(self.value_head, hidden, sequences))
+
+    @torch.no_grad()
+    def reference_logprobs(self, sequences: Sequences) -> torch.Tensor:
+        if self.reference is not None:
+            return self._logprobs(self.reference, sequences)[0]
+        with active_adapter(self.policy, None):
+            return self._logprobs(self.policy, sequences)[0]
+
+    def _logprobs(self, model: nn.Module, sequences: Sequences) -> tuple[torch.Tensor, torch.Tensor]:
+        hidden = hidden_states(model, sequences.input_ids, sequences.attention_mask)
+        return response_logprobs(bare(model), hidden, sequences, self.temperature)
+
+    @contextmanager
+    def sampling(self) -> Iterator[nn.Module]:
+        layers = tuner_layers(self.policy)
+        with merged_adapter(self.policy, layers[0].active_adapters[0] if layers else None):
+            yield self.policy
+
+    def role_parameters(self) -> dict[str, list[nn.Parameter]]:
+        return {
+            "policy": [p for p in self.policy.parameters() if p.requires_grad],
+            "value": [p for m in (self.value_model, self.value_head) for p in m.parameters() if p.requires_grad],
+        }
+
+    def save(self, folder: Path) -> None:
+        self.policy.save_pretrained(folder)
+        (folder / VALUE_FOLDER).mkdir(exist_ok=True)
+        save_model(self.value_model, str(folder / VALUE_FOLDER / WEIGHTS_FILE))
+        save_file(self.value_head.state_dict(), folder / VALUE_FOLDER / HEAD_FILE)
+
+    def load(self, folder: Path) -> None:
+        if tuner_layers(self.policy):
+            from peft import set_peft_model_state_dict
+            from peft.utils import load_peft_weights
+
+            set_peft_model_state_dict(self.policy, load_peft_weights(str(folder), device="cpu"))
+        else:
+            load_whole(self.policy, folder)
+        load_model(self.value_model, str(folder / VALUE_FOLDER / WEIGHTS_FILE))
+        self.value_head.load_state_dict(load_file(folder / VALUE_FOLDER / HEAD_FILE))
+
+
+def load_whole(model: Any, folder: Path) -> None:
+    """Read the weights that `save_pretrained` wrote, sharded or not, into a model of the same kind."""
+    state: dict[str, torch.Tensor] = {}
+    for file in sorted(folder.glob("model*.safetensors")):
+        state |= load_file(file)
+    model.load_state_dict(state, strict=False)
+    model.tie_weights()

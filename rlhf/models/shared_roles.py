@@ -1,0 +1,234 @@
+"""One frozen base, four roles, each a small adapter.
+
+    policy     the trained copy of the SFT adapter, named `default` so that plain PEFT loads what is saved
+    reference  the SFT adapter, or the bare base where there is none
+    value      an adapter with a scalar head: a copy of the reward adapter where all its layers are trained, else of
+               the SFT adapter
+    reward     adapter and score head of the reward stage
+
+Policy and value train the adapters of their top K layers. Beneath, both still are the SFT adapter, frozen, and share its
+states.
+"""
+
+import copy
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model, set_peft_model_state_dict
+from peft.utils import load_peft_weights
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from rlhf.errors import ModelError
+from rlhf.models.adapters import active_adapter, adapter_parameters, merged_adapter, tuner_layers
+from rlhf.models.heads import ScalarHead
+from rlhf.models.roles import (
+    PolicyAndValues,
+    Roles,
+    Sequences,
+    check_logprobs,
+    last_token_scores,
+    response_logprobs,
+    response_values,
+)
+from rlhf.models.scoring import bare, hidden_states
+from rlhf.models.trunk import DecoderTop, check_depth, decoder_of, run_bottom
+
+POLICY, REFERENCE, VALUE, REWARD = "default", "reference", "value", "reward"
+SCORE_WEIGHT = "base_model.model.score.weight"
+VALUE_HEAD_FILE = "value_head.safetensors"
+LAYER_NUMBER = re.compile(r"\.layers\.(\d+)\.")
+
+
+class SharedRoles(Roles):
+    """Adapters on one base. Build it with `SharedRoles.build`."""
+
+    def __init__(
+        self,
+        model: PeftModel,
+        value_head: ScalarHead,
+        *,
+        policy_layers: int,
+        value_layers: int,
+        has_reference_adapter: bool,
+        reward_head: ScalarHead | None = None,
+        temperature: float = 1.0,
+    ):
+        super().__init__()
+        self.model: Any = model
+        self.value_head = value_head
+        self.reward_head = reward_head
+        self.temperature = temperature
+        self.reference = REFERENCE if has_reference_adapter else None
+        self.depths = {"policy": policy_layers, "value": value_layers}
+        decoder = decoder_of(bare(model))
+        self._tops = {depth: DecoderTop(decoder, depth) for depth in self.depths.values()}
+        self._fix_trainable_parameters()
+        check_logprobs(model)
+
+    @classmethod
+    def build(
+        cls,
+        base: nn.Module,
+        *,
+        sft_adapter: str | None = None,
+        reward_adapter: str | None = None,
+        new_adapter: LoraConfig | None = None,
+        policy_layers: int | None = None,
+        value_layers: int | None = None,
+        temperature: float = 1.0,
+    ) -> "SharedRoles":
+        """Put the adapters on a base.
+
+        Args:
+            base: a causal language model; it is frozen.
+            sft_adapter: folder of the adapter that the policy starts from and is held to; None is the bare base.
+            reward_adapter: run directory of a reward model on the same base; None: the reward comes from elsewhere.
+            new_adapter: the shape of fresh adapters, needed where there is no SFT adapter.
+            policy_layers: how many of the top layers the policy trains; all by default.
+            value_layers: the same for the value role.
+            temperature: of sampling; log-probabilities are taken at it.
+
+        Raises:
+            ModelError: when an adapter doesn't fit the base, or a depth doesn't.
+        """
+        base.requires_grad_(False)
+        decoder = decoder_of(base)
+        depths = {
+            "policy_layers": check_depth(decoder, policy_layers, "policy_layers"),
+            "value_layers": check_depth(decoder, value_layers, "value_layers"),
+        }
+        model = _with_policy(base, sft_adapter, new_adapter)
+        if sft_adapter:
+            _add_saved(model, REFERENCE, sft_adapter)
+        score = _add_saved(model, REWARD, reward_adapter) if reward_adapter else None
+        value_is_reward = reward_adapter is not None and depths["value_layers"] == len(decoder.layers)
+        value_start = reward_adapter if value_is_reward else sft_adapter
+        if value_start:
+            _add_saved(model, VALUE, value_start)
+        else:
+            model.add_adapter(VALUE, _fresh(new_adapter))
+        size = bare(model).config.get_text_config().hidden_size
+        return cls(
+            model,
+            ScalarHead(size, score if value_is_reward else None),
+            reward_head=ScalarHead(size, score) if reward_adapter else None,
+            has_reference_adapter=sft_adapter is not None,
+            temperature=temperature,
+            **depths,
+        )
+
+    def _fix_trainable_parameters(self) -> None:
+        """Decide once, by name, what is trained: nobody switches `requires_grad` afterwards."""
+        layers = len(decoder_of(bare(self.model)).layers)
+        self.requires_grad_(False)
+        for adapter, role in ((POLICY, "policy"), (VALUE, "value")):
+            for name, parameter in adapter_parameters(self.model, adapter):
+                number = LAYER_NUMBER.search(name)
+                in_top = number is None or int(number[1]) >= layers - self.depths[role]
+                parameter.requires_grad_(in_top and (number is not None or self.depths[role] == layers))
+        self.value_head.requires_grad_(True)
+        for layer in tuner_layers(self.model):
+            for dropout in getattr(layer, "lora_dropout", {}).values():
+                if isinstance(dropout, nn.Dropout):
+                    dropout.p = 0.0  # the probabilities of a rollout must be those of its training forward
+
+    def forward(self, sequences: Sequences) -> PolicyAndValues:
+        sequences = sequences if sequences.trunk else self.run_trunk(sequences)
+        logprobs, entropies = self._logprobs(POLICY, sequences)
+        with active_adapter(self.model, VALUE):
+            hidden = self._top("value", sequences)
+        return PolicyAndValues(logprobs, entropies, response_values(self.value_head, hidden, sequences))
+
+    def reference_logprobs(self, sequences: Sequences) -> torch.Tensor:
+        sequences = sequences if sequences.trunk else self.run_trunk(sequences)
+        return self._logprobs(self.reference, sequences)[0]
+
+    def _logprobs(self, adapter: str | None, sequences: Sequences) -> tuple[torch.Tensor, torch.Tensor]:
+        with active_adapter(self.model, adapter):
+            hidden = self._top("policy", sequences)
+        return response_logprobs(bare(self.model), hidden, sequences, self.temperature)
+
+    def _top(self, role: str, sequences: Sequences) -> torch.Tensor:
+        depth = self.depths[role]
+        return self._tops[depth](sequences.trunk[depth], sequences.attention_mask)
+
+    def run_trunk(self, sequences: Sequences) -> Sequences:
+        with active_adapter(self.model, self.reference):
+            states = run_bottom(
+                decoder_of(bare(self.model)),
+                tuple(self.depths.values()),
+                sequences.input_ids,
+                sequences.attention_mask,
+            )
+        return sequences.with_trunk(states)
+
+    @torch.no_grad()
+    def reward_scores(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Scores of whole sequences by the reward role, [B], at their last real tokens."""
+        if self.reward_head is None:
+            raise ModelError("These roles have no reward adapter.", remedy="give a reward model or a reward function.")
+        with active_adapter(self.model, REWARD):
+            hidden = hidden_states(self.model, input_ids, attention_mask)
+        return last_token_scores(self.reward_head, hidden, attention_mask)
+
+    @contextmanager
+    def sampling(self) -> Iterator[nn.Module]:
+        with merged_adapter(self.model, POLICY):
+            yield self.model
+
+    def role_parameters(self) -> dict[str, list[nn.Parameter]]:
+        value = [p for _, p in adapter_parameters(self.model, VALUE)]
+        return {
+            "policy": [p for _, p in adapter_parameters(self.model, POLICY) if p.requires_grad],
+            "value": [p for p in [*value, *self.value_head.parameters()] if p.requires_grad],
+        }
+
+    def save(self, folder: Path) -> None:
+        self.model.save_pretrained(folder, selected_adapters=[POLICY, VALUE])
+        save_file(self.value_head.state_dict(), folder / VALUE / VALUE_HEAD_FILE)
+
+    def load(self, folder: Path) -> None:
+        for adapter, place in ((POLICY, folder), (VALUE, folder / VALUE)):
+            set_peft_model_state_dict(self.model, load_peft_weights(str(place), device="cpu"), adapter)
+        self.value_head.load_state_dict(load_file(folder / VALUE / VALUE_HEAD_FILE))
+
+
+def _with_policy(base: nn.Module, sft_adapter: str | None, new_adapter: LoraConfig | None) -> Any:
+    if sft_adapter:
+        return PeftModel.from_pretrained(base, sft_adapter, adapter_name=POLICY, is_trainable=True)
+    return get_peft_model(base, _fresh(new_adapter), adapter_name=POLICY)
+
+
+def _fresh(config: LoraConfig | None) -> LoraConfig:
+    """A copy: PEFT changes the configuration it is given."""
+    if config is None:
+        raise ModelError(
+            "There is no SFT adapter to start from, and no shape for fresh ones.",
+            remedy="give --adapter, or the LoRA options (lora_r, lora_alpha, lora_target_modules).",
+        )
+    return copy.deepcopy(config)
+
+
+def _add_saved(model: Any, name: str, folder: str) -> torch.Tensor | None:
+    """Put a saved adapter onto the model under a name; returns the weight of its score head, where it has one."""
+    config = PeftConfig.from_pretrained(folder)
+    if not isinstance(config, LoraConfig):
+        raise ModelError(f"{folder} is not a LoRA adapter.", remedy="train it with LoRA, or use separate models.")
+    config.task_type, config.modules_to_save, config.inference_mode = "CAUSAL_LM", None, False
+    weights = load_peft_weights(folder, device="cpu")
+    score = weights.pop(SCORE_WEIGHT, None)
+    model.add_adapter(name, config)
+    result: Any = set_peft_model_state_dict(model, weights, adapter_name=name)
+    unexpected = result.unexpected_keys
+    if unexpected:
+        raise ModelError(
+            f"The {name} adapter has weights that the base model has no place for.",
+            problems=sorted(unexpected),
+            remedy="use adapters that were trained on this base model.",
+        )
+    return score
