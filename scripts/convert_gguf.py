@@ -86,7 +86,7 @@ def _logits(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> torch
 
 @exit_on_error()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("gguf", type=Path)
     parser.add_argument("folder", type=Path)
     arguments = parser.parse_args()

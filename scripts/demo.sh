@@ -30,7 +30,7 @@ stage() {
     local number=$1 name=$2 title=$3 minutes=$4 recipe=$5 config=$CONFIGS/$6 parents=()
     for parent in "${@:7}"; do parents+=("$RUNS/$parent/manifest.json"); done
     python scripts/stage.py "$name" --number "$number" --of 7 --title "$title" --minutes "$minutes" \
-        --inputs assets/PROVENANCE.json "recipes/$recipe.py" "$config" ${parents[@]+"${parents[@]}"} \
+        --inputs assets/SHA256SUMS "recipes/$recipe.py" "$config" ${parents[@]+"${parents[@]}"} \
         --output "$RUNS/$name" --record "$RUNS/stages.json" \
         -- "${launch[@]}" "recipes/$recipe.py" --config "$config" --output_dir "$RUNS/$name"
 }

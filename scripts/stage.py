@@ -1,7 +1,7 @@
-"""Run one stage of a longer job, unless it is complete already: heading, time, memory, and a record of all three.
+r"""Run one stage of a longer job, unless it is complete already: heading, time, memory, and a record of all three.
 
-    python scripts/stage.py ppo --number 5 --of 7 --title PPO --minutes 4 --inputs ppo.yaml runs/demo/sft/manifest.json \
-        --output runs/demo/ppo --record runs/demo/stages.json -- accelerate launch recipes/ppo.py ...
+    python scripts/stage.py ppo --number 5 --of 7 --title PPO --minutes 4 --inputs ppo.yaml runs/sft/manifest.json \
+        --output runs/ppo --record runs/stages.json -- accelerate launch recipes/ppo.py ...
 
 A stage is complete where its output exists and its record was made by the same command from the same inputs.
 """
