@@ -1,8 +1,8 @@
 """The roles of PPO: policy, reference, value and, where it shares the base, reward.
 
-`Roles` is what the trainer sees; it has two forms. `SharedRoles` (in `rlhf.models.shared_roles`) is one frozen base with
-small adapters; `SeparateRoles` (in `rlhf.models.separate_roles`) is whole models. Either way policy and value are trained
-by one forward of one module, one backward and one optimizer, which is also the only form that works under DDP.
+`Roles` is what the trainer sees; it has two forms. `SharedRoles` (in `rlhf.models.shared_roles`) is one frozen base
+with small adapters; `SeparateRoles` (in `rlhf.models.separate_roles`) is whole models. Either way policy and value are
+trained by one forward of one module, one backward and one optimizer: the only form that works under DDP too.
 """
 
 from abc import ABC, abstractmethod

@@ -6,8 +6,8 @@
                the SFT adapter
     reward     adapter and score head of the reward stage
 
-Policy and value train the adapters of their top K layers. Beneath, both still are the SFT adapter, frozen, and share its
-states.
+Policy and value train the adapters of their top K layers. Beneath, both still are the SFT adapter, frozen, and share
+its states.
 """
 
 import copy
@@ -221,7 +221,7 @@ def _add_saved(model: Any, name: str, folder: str) -> torch.Tensor | None:
         raise ModelError(f"{folder} is not a LoRA adapter.", remedy="train it with LoRA, or use separate models.")
     config.task_type, config.modules_to_save, config.inference_mode = "CAUSAL_LM", None, False
     weights = load_peft_weights(folder, device="cpu")
-    score = weights.pop(SCORE_WEIGHT, None)
+    score: torch.Tensor | None = weights.pop(SCORE_WEIGHT, None)
     model.add_adapter(name, config)
     result: Any = set_peft_model_state_dict(model, weights, adapter_name=name)
     unexpected = result.unexpected_keys

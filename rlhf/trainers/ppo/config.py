@@ -1,0 +1,106 @@
+"""The options of PPO, named as in TRL and `TrainingArguments`."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from transformers import TrainingArguments
+
+from rlhf.errors import ConfigError
+
+
+def _option(default: Any, help: str) -> Any:
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass
+class PPOConfig(TrainingArguments):
+    """Options of `PPOTrainer`.
+
+    A rollout takes `per_device_train_batch_size` x `gradient_accumulation_steps` x `num_mini_batches` prompts on each
+    process and is used for `num_ppo_epochs` epochs of `num_mini_batches` optimizer steps. A step, here as in GRPO, is an
+    optimizer step; saving, evaluating and logging fall on the next end of a rollout.
+    """
+
+    learning_rate: float = _option(3e-6, "Initial learning rate of the policy.")
+    value_learning_rate: float | None = _option(
+        None, "Initial learning rate of the value role; the policy's by default."
+    )
+    logging_steps: float = _option(1, "Optimizer steps between logs, rounded up to whole rollouts.")
+    total_episodes: int | None = _option(None, "Responses to train on in all; sets max_steps.")
+    num_ppo_epochs: int = _option(4, "Epochs over each rollout.")
+    num_mini_batches: int = _option(1, "Optimizer steps in each epoch over a rollout.")
+    local_rollout_forward_batch_size: int = _option(32, "Sequences in each forward without gradients.")
+    response_length: int = _option(53, "Longest response in tokens.")
+    temperature: float = _option(1.0, "Sampling temperature; all log-probabilities are taken at it.")
+    stop_token: Literal["eos"] | None = _option("eos", "What ends a response: the tokenizer's EOS, or nothing.")
+    stop_token_id: int | None = _option(None, "A token id that ends a response instead of EOS.")
+    missing_eos_penalty: float | None = _option(None, "Taken off the score of a response without a stop token.")
+    bootstrap_truncated: bool = _option(
+        False,
+        "Whether a response that is cut off at response_length gets the value of its last state instead of a score. "
+        "By default it is scored as it is, and the cut ends the episode.",
+    )
+    kl_coef: float = _option(0.05, "Weight of the KL penalty; the initial weight where target_kl is set.")
+    kl_estimator: Literal["k1", "k3"] = _option("k1", "Estimator of the per-token KL.")
+    target_kl: float | None = _option(None, "KL per sequence, in nats, that an adaptive coefficient steers towards.")
+    kl_horizon: int = _option(10_000, "Episodes over which the adaptive coefficient adjusts.")
+    cliprange: float = _option(0.2, "Range of the probability ratio in the policy loss.")
+    vf_coef: float = _option(0.1, "Weight of the value loss.")
+    cliprange_value: float = _option(0.2, "Range of the values around those of the rollout in the value loss.")
+    gamma: float = _option(1.0, "Discount.")
+    lam: float = _option(0.95, "Lambda of generalized advantage estimation.")
+    whiten_rewards: bool = _option(False, "Whether token rewards are brought to variance 1 before the advantages.")
+    whiten_advantages: bool = _option(True, "Whether advantages are brought to mean 0 and variance 1.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        problems = [
+            f"{name} is {getattr(self, name)}; it must be {wanted}"
+            for name, wanted, holds in _RANGES
+            if getattr(self, name) is not None and not holds(getattr(self, name))
+        ]
+        if self.total_episodes is not None and self.max_steps > 0:
+            problems.append("total_episodes and max_steps both say how long to train; give one of them")
+        if self.stop_token is not None and self.stop_token_id is not None and self.stop_token != "eos":
+            problems.append("stop_token and stop_token_id exclude each other")
+        if problems:
+            raise ConfigError("Some options of PPO can't be used.", problems=problems, remedy="correct them.")
+        self.remove_unused_columns = False
+
+    @property
+    def micro_batches(self) -> int:
+        """Forward and backward passes in one epoch over a rollout, on one process."""
+        return self.gradient_accumulation_steps * self.num_mini_batches
+
+    @property
+    def local_batch_size(self) -> int:
+        """Prompts of one rollout on one process."""
+        return self.per_device_train_batch_size * self.micro_batches
+
+    @property
+    def batch_size(self) -> int:
+        """Prompts of one rollout over all processes."""
+        return self.local_batch_size * self.world_size
+
+    @property
+    def steps_per_rollout(self) -> int:
+        """Optimizer steps that one rollout is used for."""
+        return self.num_ppo_epochs * self.num_mini_batches
+
+
+_RANGES = (
+    ("num_ppo_epochs", "at least 1", lambda x: x >= 1),
+    ("num_mini_batches", "at least 1", lambda x: x >= 1),
+    ("local_rollout_forward_batch_size", "at least 1", lambda x: x >= 1),
+    ("response_length", "at least 1", lambda x: x >= 1),
+    ("total_episodes", "at least 1", lambda x: x >= 1),
+    ("temperature", "above 0 (at 0 there is nothing to explore)", lambda x: x > 0),
+    ("kl_coef", "0 or more", lambda x: x >= 0),
+    ("target_kl", "above 0", lambda x: x > 0),
+    ("kl_horizon", "at least 1", lambda x: x >= 1),
+    ("cliprange", "above 0", lambda x: x > 0),
+    ("cliprange_value", "above 0", lambda x: x > 0),
+    ("vf_coef", "0 or more", lambda x: x >= 0),
+    ("gamma", "from 0 to 1", lambda x: 0 <= x <= 1),
+    ("lam", "from 0 to 1", lambda x: 0 <= x <= 1),
+)

@@ -1,0 +1,78 @@
+"""What one rollout leaves for its epochs, and how it is cut into micro-batches."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from rlhf.generation import Generation
+from rlhf.models.roles import Sequences
+
+
+@dataclass
+class Rollout:
+    """Responses with everything that the losses need. B sequences, R response positions.
+
+    Attributes:
+        sequences: tokens, masks and shared states.
+        logprobs: of the policy that sampled, [B, R].
+        values: before each response token, [B, R].
+        advantages: [B, R].
+        returns: [B, R].
+    """
+
+    sequences: Sequences
+    logprobs: torch.Tensor
+    values: torch.Tensor
+    advantages: torch.Tensor
+    returns: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.logprobs)
+
+    def select(self, rows: torch.Tensor) -> "Rollout":
+        """Some rows, trimmed to the longest prompt and response among them."""
+        sequences = self.sequences.select(rows)
+        width = sequences.response_mask.shape[1]
+        parts = (part[rows, :width] for part in (self.logprobs, self.values, self.advantages, self.returns))
+        return Rollout(sequences, *parts)
+
+
+@dataclass
+class MicroBatch:
+    """A part of a minibatch, and the number of response tokens of the whole minibatch over all processes."""
+
+    rollout: Rollout
+    minibatch_tokens: torch.Tensor
+
+
+def pad_generations(generations: Sequence[Generation], pad_token_id: int, device: torch.device) -> Sequences:
+    """One batch of prompts, padded on the left, and responses, padded on the right."""
+    prompt_width = max(len(g.prompt_ids) for g in generations)
+    response_width = max(max(len(g.response_ids) for g in generations), 1)
+    input_ids = torch.full((len(generations), prompt_width + response_width), pad_token_id)
+    attention_mask = torch.zeros_like(input_ids, dtype=torch.bool)
+    for row, g in enumerate(generations):
+        columns = slice(prompt_width - len(g.prompt_ids), prompt_width + len(g.response_ids))
+        input_ids[row, columns] = torch.tensor([*g.prompt_ids, *g.response_ids])
+        attention_mask[row, columns] = True
+    return Sequences(input_ids.to(device), attention_mask.to(device), prompt_width, trunk={})
+
+
+def minibatch_rows(
+    lengths: torch.Tensor, minibatches: int, micro_batches: int, generator: torch.Generator
+) -> Iterator[list[torch.Tensor]]:
+    """The rows of one epoch: shuffled into minibatches, each split into micro-batches of similar length.
+
+    Args:
+        lengths: tokens of each sequence, [B].
+        minibatches: optimizer steps of the epoch.
+        micro_batches: forward and backward passes of each step.
+
+    Yields:
+        For each minibatch its micro-batches' row numbers.
+    """
+    shuffled = torch.randperm(len(lengths), generator=generator)
+    for rows in torch.chunk(shuffled, minibatches):
+        by_length = rows[lengths.cpu()[rows].argsort(stable=True)]
+        yield list(torch.chunk(by_length, micro_batches))
