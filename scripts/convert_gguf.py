@@ -30,8 +30,9 @@ def convert(gguf: Path, folder: Path, *, name: str) -> dict[str, Any]:
     Raises:
         ModelError: the tokenizer has no `<|endoftext|>`, or the folder's model, loaded again, computes other logits.
     """
-    tokenizer = _tokenizer(gguf)
-    model = _without_quantization(_expanded(gguf), tokenizer, name)
+    expanded = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    tokenizer = _tokenizer(gguf, expanded.config.vocab_size)
+    model = _without_quantization(expanded, tokenizer, name)
     exact = _logits(model, tokenizer)
     for parameter in model.parameters():
         parameter.data = parameter.data.bfloat16().float()
@@ -50,14 +51,11 @@ def convert(gguf: Path, folder: Path, *, name: str) -> dict[str, Any]:
     }
 
 
-def _expanded(gguf: Path) -> PreTrainedModel:
-    return AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-
-
-def _tokenizer(gguf: Path) -> PreTrainedTokenizerBase:
+def _tokenizer(gguf: Path, vocabulary: int) -> PreTrainedTokenizerBase:
     """The tokenizer, with a pad token that isn't EOS: as pad, EOS would be masked out of every loss."""
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    if PAD_TOKEN not in tokenizer.get_vocab():
+    # A token that the file lacks may have been added on loading: then the model has no row for it.
+    if tokenizer.get_vocab().get(PAD_TOKEN, vocabulary) >= vocabulary:
         raise ModelError(f"{gguf}: the vocabulary lacks {PAD_TOKEN}, which is to become the pad token.")
     tokenizer.pad_token = PAD_TOKEN
     return tokenizer
