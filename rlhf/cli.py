@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 import rlhf
 from rlhf.data import KINDS, Kind, Problem, Row, read_rows
@@ -62,7 +63,7 @@ def validate(source: Source, kind: KindOption = None, split: SplitOption = "trai
     console = Console()
     console.print(*summary_tables(source, summary), sep="\n")
     raise_problems(source, summary.problems)
-    console.print(next_step(source, summary))
+    console.print(next_step(source, summary), soft_wrap=True)
 
 
 @data.command()
@@ -96,7 +97,7 @@ def convert(
     kinds = ", ".join(f"{number:,} {name}" for name, number in written.most_common())
     read = ", ".join(name for name, _ in formats.formats.most_common()) or "labels"
     console = Console()
-    console.print(f"Wrote {count:,} rows ({kinds}) to [bold]{target}[/bold], read as {read}.")
+    console.print(f"Wrote {count:,} rows ({kinds}) to [bold]{target}[/bold], read as {read}.", soft_wrap=True)
     _say_skipped(console, problems)
 
 
@@ -124,7 +125,7 @@ def show(
             raise_problems(source, row)
             continue
         row_kind = detect_kind(row) or "text"
-        console.rule(f"{row.place} ({row_kind})", style="dim", align="left")
+        console.print(Text(f"── {row.place} ({row_kind})", style="bold"), soft_wrap=True)
         console.print(render_tokens(tokenizer, row, row_kind) if tokenizer else render_row(row))
 
 

@@ -62,8 +62,8 @@ def read_csv(path: Path) -> Iterator[RawRow]:
         except csv.Error as error:
             yield place, Problem(place, "", f"not valid CSV ({error}); the rest of the file can't be read")
             return
-        if not cells:
-            continue
+        if len(cells) < 2 and not "".join(cells).strip():
+            continue  # a blank line
         if header is None:
             header = _header(path, cells)
         elif len(cells) != len(header):

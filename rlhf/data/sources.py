@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from rlhf.data.files import READERS, read_file, suffix_of
 from rlhf.data.json_files import RawRow
+from rlhf.data.labels import is_label_source, open_label_source
 from rlhf.data.schema import Place
 from rlhf.errors import DataError, MissingDependencyError
 
@@ -45,6 +46,8 @@ def source_files(source: str | Path, split: str = "train") -> list[Path]:
     A folder gives the files whose names carry the split (`train.jsonl`, `sft_train.jsonl`,
     `data/train-00000.parquet`), or all its data files where no name carries any split.
     """
+    if is_label_source(str(source)):
+        return open_label_source(str(source)).files()
     path = Path(source)
     if path.is_file():
         return [path]

@@ -66,7 +66,10 @@ def trailing_space(row: dict[str, Any]) -> bool:
 def _translate(details: ErrorDetails, kind: Kind, fields: dict[str, Any], place: Place | None) -> list[Problem]:
     """Pydantic's finding in our words."""
     if details["type"] == "row":
-        return [Problem(place, field, message) for field, message in details["ctx"]["findings"]]
+        return [
+            Problem(place, field, message + (_hint(field, kind, fields) if message.startswith("missing") else ""))
+            for field, message in details["ctx"]["findings"]
+        ]
     field = str(details["loc"][0]) if details["loc"] else ""
     about = MODELS[kind].model_fields[field].description if field in MODELS[kind].model_fields else None
     meaning = f" ({about})" if about else ""

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -34,7 +35,8 @@ def write_rows(path: Path, rows: Rows, *, overwrite: bool = False) -> int:
     except OSError as error:
         raise DataError(f"{path} can't be written: {error}", remedy="Check the folder and the space.") from error
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):  # gone already, or never made
+            aside.unlink()
     return count
 
 
@@ -65,7 +67,7 @@ def write_csv(path: Path, rows: Rows) -> int:
     """A header with the columns of all rows; conversations and lists as JSON in their cells."""
     held = list(rows)
     with _open(path) as file:
-        table = csv.DictWriter(file, fieldnames=_columns(held), lineterminator="\n")
+        table = csv.DictWriter(file, fieldnames=_columns(held))
         table.writeheader()
         table.writerows({name: _cell(value) for name, value in row.items()} for row in held)
         _flush(file)
