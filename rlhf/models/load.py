@@ -15,6 +15,7 @@ from accelerate import PartialState
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
 from torch import nn
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     BitsAndBytesConfig,
@@ -226,6 +227,13 @@ def lora_config(options: ModelOptions, task_type: str = TaskType.CAUSAL_LM) -> L
         use_rslora=options.use_rslora,
         use_dora=options.use_dora,
     )
+
+
+def context_length(name: str) -> int | None:
+    """The most tokens that a model (a folder or hub id) takes at once; None where its configuration doesn't say."""
+    with hub_errors(name):
+        config = AutoConfig.from_pretrained(name).get_text_config()
+    return getattr(config, "max_position_embeddings", None)
 
 
 def align_pad_token(model: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase) -> None:

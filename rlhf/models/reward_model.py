@@ -63,7 +63,7 @@ def new_reward_model(options: ModelOptions) -> PreTrainedModel | PeftModel:
 
 
 def load_reward_model(
-    path: str, *, dtype: str = "auto", device: str | torch.device | None = None, load_in_4bit: bool = False
+    path: str, *, dtype: str | None = "auto", device: str | torch.device | None = None, load_in_4bit: bool = False
 ) -> PreTrainedModel | PeftModel:
     """Load a trained reward model, frozen, in evaluation mode, with its pad token set.
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
+from rlhf.data.chat import encode_completion
 from rlhf.rewards.base import Scores, Text
 
 
@@ -26,7 +27,7 @@ class ModelReward:
         name: str = "reward model",
     ):
         self.model = model
-        self.tokenizer = tokenizer
+        self.tokenizer: Any = tokenizer
         self.batch_size = batch_size
         self.name = name
 
@@ -55,18 +56,11 @@ class ModelReward:
 
     def token_ids(self, prompt: Text, completion: Text, finished: bool = True) -> tuple[int, ...]:
         """The ids that are scored, without padding."""
-        eos = self.tokenizer.eos_token
-        if isinstance(completion, str):
-            text = str(prompt) + completion
-            ends = eos is None or not finished or completion.endswith(eos)
-            return tuple(self.tokenizer(text if ends else text + eos)["input_ids"])
-        messages = [*(prompt or []), *completion]
-        encoded: Any = self.tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True)
-        ids = list(encoded["input_ids"])
-        if not finished and self.tokenizer.eos_token_id in ids:
-            # the template ends every turn; what follows the last word was not generated
-            last = len(ids) - 1 - ids[::-1].index(self.tokenizer.eos_token_id)
-            ids = ids[:last]
+        ids = encode_completion(self.tokenizer, prompt or None, completion).input_ids
+        eos = self.tokenizer.eos_token_id
+        if not finished and eos in ids:
+            # EOS, and what a chat template puts after it, was not generated.
+            ids = ids[: len(ids) - 1 - ids[::-1].index(eos)]
         return tuple(ids)
 
     @torch.inference_mode()
