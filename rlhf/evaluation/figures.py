@@ -9,6 +9,7 @@ from scipy import stats
 
 from rlhf.evaluation import svg
 from rlhf.evaluation.samples import SCORES
+from rlhf.evaluation.verdict import label
 
 WIDE, HALF = 9.6, 5.0
 Report = Mapping[str, Any]
@@ -27,7 +28,7 @@ def gains(report: Report) -> str | None:
     if not names or not fields:
         return None
     colors = series_colors(report)
-    with svg.figure(WIDE, 0.9 + 0.42 * len(fields) * len(names) ** 0.8, 1, len(fields), sharey=True, squeeze=False) as (
+    with svg.figure(WIDE, 1.0 + 0.46 * len(names), 1, len(fields), sharex=True, sharey=True, squeeze=False) as (
         drawing,
         grid,
     ):
@@ -37,13 +38,15 @@ def gains(report: Report) -> str | None:
                 if figures.get(f"{field}_gain") is not None:
                     _dot(axes, figures[f"{field}_gain"], row, figures["ci95"].get(f"{field}_gain"), colors[name])
             axes.axvline(0, color=svg.MUTED, linewidth=1)
-            axes.set(title=_sentence(judges[field]), ylim=(-0.6, len(names) - 0.4))
-            axes.set_yticks(range(len(names)), reversed(names))
+            axes.set(title=_sentence(judges[field]), ylim=(-0.5, len(names) - 0.3))
+            axes.set_yticks(range(len(names)), [label(name) for name in reversed(names)])
             axes.tick_params(axis="y", labelcolor=svg.INK, labelsize=10)
             axes.grid(axis="y", visible=False)
             axes.margins(x=0.12)
-        drawing.supxlabel(f"rise over {reference}, in standard deviations of its scores", fontsize=9, color=svg.MUTED)
-        return svg.to_svg(drawing, "gains", f"Rise of each policy over {reference} according to each judge")
+        drawing.supxlabel(
+            f"rise over {label(reference)}, in standard deviations of its scores", fontsize=9, color=svg.MUTED
+        )
+        return svg.to_svg(drawing, "gains", f"Rise of each policy over {label(reference)} according to each judge")
 
 
 def _dot(axes: Any, x: float, y: float, limits: Sequence[float] | None, color: str) -> None:
@@ -51,7 +54,7 @@ def _dot(axes: Any, x: float, y: float, limits: Sequence[float] | None, color: s
     if limits:
         axes.plot(limits, [y, y], color=color, linewidth=3.2, alpha=0.45, solid_capstyle="round")
     axes.plot([x], [y], "o", color=color, markersize=7, markeredgecolor=svg.PAPER, markeredgewidth=1.2)
-    axes.annotate(f"{x:+.2f}", (x, y), (0, 7), textcoords="offset points", ha="center", fontsize=8.5)
+    axes.annotate(f"{x:+.2f}".replace("-", "−"), (x, y), (0, 7), textcoords="offset points", ha="center", fontsize=8.5)
 
 
 def reward_against_kl(report: Report, training: Mapping[str, Sequence[tuple[float, float]]]) -> str | None:
@@ -79,10 +82,10 @@ def reward_against_kl(report: Report, training: Mapping[str, Sequence[tuple[floa
                     axes.plot([read["kl"]], [read["gain"]], "D", color=color, markersize=4.5)
         for name, figures in measured.items():
             _cross(axes, figures, kl_name, "reward_gain", colors[name])
-            axes.annotate(name, (figures[kl_name], figures["reward_gain"]), (8, 5), textcoords="offset points")
-        axes.set(xlabel=f"KL to {reference}, nats per response", ylabel="gain, standard deviations")
+            axes.annotate(label(name), (figures[kl_name], figures["reward_gain"]), (8, 5), textcoords="offset points")
+        axes.set(xlabel=f"KL to {label(reference)}, nats per response", ylabel="gain, standard deviations")
         axes.margins(0.1)
-        return svg.to_svg(drawing, "kl", f"Gain of the reward against the KL to {reference}, by policy")
+        return svg.to_svg(drawing, "kl", f"Gain of the reward against the KL to {label(reference)}, by policy")
 
 
 def _cross(axes: Any, figures: Mapping[str, Any], x_name: str, y_name: str, color: str) -> None:
@@ -104,13 +107,16 @@ def accuracy_by_margin(report: Report) -> str | None:
     with svg.figure(HALF, 3.5) as (drawing, axes):
         places = np.arange(len(rows))
         for place, row in zip(places, rows, strict=True):
-            axes.plot([place] * 2, row["ci95"], color=svg.SERIES[0], linewidth=5, alpha=0.35, solid_capstyle="round")
-            axes.plot([place], [row["accuracy"]], "o", color=svg.SERIES[0], markersize=8, markeredgecolor=svg.PAPER)
+            axes.plot([place] * 2, row["ci95"], color=svg.SERIES[1], linewidth=5, alpha=0.35, solid_capstyle="round")
+            axes.plot([place], [row["accuracy"]], "o", color=svg.SERIES[1], markersize=8, markeredgecolor=svg.PAPER)
             axes.annotate(f"{row['accuracy']:.0%}", (place, row["accuracy"]), (9, -3), textcoords="offset points")
         people = [row["people_agreement"] for row in rows]
         if all(share is not None for share in people):
-            axes.plot(places, people, color=svg.MUTED, linestyle=(0, (2, 2)), linewidth=1.4, label="one person alone")
-            axes.legend(loc="lower right")
+            axes.plot(places, people, color=svg.MUTED, linestyle=(0, (2, 2)), linewidth=1.4)
+            spot, share = places[len(rows) // 2], people[len(rows) // 2]
+            axes.annotate(
+                "one person alone", (spot, share), (-8, 7), textcoords="offset points", ha="right", color=svg.MUTED
+            )
         axes.axhline(0.5, color=svg.MUTED, linewidth=0.8)
         axes.text(-0.45, 0.505, "chance", fontsize=8, color=svg.MUTED, va="bottom")
         axes.set_xticks(places, [f"{_range(row)}\n{row['pairs']:,} pairs" for row in rows])
@@ -121,7 +127,7 @@ def accuracy_by_margin(report: Report) -> str | None:
 
 
 def _range(row: Mapping[str, Any]) -> str:
-    return f"{row['margin_above']:.2g}–{row['margin_up_to']:.2g}"
+    return f"{row['margin_above']:.3g}–{row['margin_up_to']:.3g}"
 
 
 def calibration(report: Report) -> str | None:
@@ -132,11 +138,11 @@ def calibration(report: Report) -> str | None:
     with svg.figure(HALF, 3.5) as (drawing, axes):
         axes.plot([0.5, 1], [0.5, 1], color=svg.MUTED, linewidth=1, linestyle=(0, (2, 2)))
         axes.text(0.62, 0.605, "perfectly calibrated", fontsize=8, color=svg.MUTED, rotation=36, va="top")
-        axes.plot([one["confidence"] for one in bins], [one["accuracy"] for one in bins], color=svg.SERIES[0])
+        axes.plot([one["confidence"] for one in bins], [one["accuracy"] for one in bins], color=svg.SERIES[1])
         for one in bins:
             x = one["confidence"]
-            axes.plot([x, x], one["ci95"], color=svg.SERIES[0], linewidth=3, alpha=0.35, solid_capstyle="round")
-            axes.plot([x], [one["accuracy"]], "o", color=svg.SERIES[0], markeredgecolor=svg.PAPER, markersize=6.5)
+            axes.plot([x, x], one["ci95"], color=svg.SERIES[1], linewidth=3, alpha=0.35, solid_capstyle="round")
+            axes.plot([x], [one["accuracy"]], "o", color=svg.SERIES[1], markeredgecolor=svg.PAPER, markersize=6.5)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(lambda value, _: f"{value:.0%}")
         axes.set(xlabel="confidence in the preferred response", ylabel="how often it is right", xlim=(0.48, 1.02))
@@ -158,7 +164,7 @@ def distributions(report: Report, rewards: Mapping[str, NDArray[np.float64]]) ->
             axes.fill_between(grid, row, top, color=colors[name], alpha=0.28, linewidth=0, zorder=10 - row)
             axes.plot(grid, top, color=colors[name], linewidth=1.5, zorder=10 - row)
             axes.plot([values.mean()] * 2, [row, row + 0.55], color=colors[name], linewidth=2.2, zorder=11)
-        axes.set_yticks(range(len(varied)), reversed(varied))
+        axes.set_yticks(range(len(varied)), [label(name) for name in reversed(varied)])
         axes.tick_params(axis="y", labelcolor=svg.INK, labelsize=10)
         axes.grid(axis="y", visible=False)
         axes.set(xlabel="reward of a response; the bar marks the mean", ylim=(-0.1, len(varied) + 0.45))

@@ -2,33 +2,54 @@
 
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from peft import PeftModel
 from transformers import PreTrainedTokenizerBase
 
+from rlhf.data import Kind, Row, load_rows
+from rlhf.errors import DataError
 from rlhf.evaluation.options import EvaluationOptions
 from rlhf.evaluation.policies import Policies, Sampling, answer, folded, log_ratios, text_losses
 from rlhf.evaluation.progress import Progress, progress_bar
 from rlhf.evaluation.reward_model import ScoredPair, count_texts, score_comparisons, score_texts
 from rlhf.evaluation.samples import Sample, TextLoss
 from rlhf.generation import Generation
+from rlhf.models.folders import check_adapter_folder, check_model_folder, is_adapter_folder
 from rlhf.models.load import ModelOptions, load_tokenizer
-from rlhf.rewards import Reward, load_reward
-
-Rows = Sequence[Mapping[str, Any]]
+from rlhf.rewards import LexiconReward, Reward, load_reward
+from rlhf.rewards.function import DOTTED_NAME
 
 
 @dataclass(frozen=True)
 class EvaluationData:
     """The rows that an evaluation uses, after the draw."""
 
-    prompts: Rows
-    comparisons: Rows = ()
-    general: Rows = ()
+    prompts: Sequence[Row]
+    comparisons: Sequence[Row] = ()
+    general: Sequence[Row] = ()
+
+    @classmethod
+    def load(cls, options: EvaluationOptions) -> "EvaluationData":
+        """Read and validate all rows, and draw those that are used.
+
+        Raises:
+            DataError: a source is missing or empty, has bad rows, or too few prompts for an interval.
+        """
+
+        def rows(source: str | None, kind: Kind, count: int | None) -> Sequence[Row]:
+            return draw(load_rows(source, kind), count, options.seed) if source else ()
+
+        prompts = rows(options.prompt_dataset, "prompts", options.num_prompts)
+        general = rows(options.general_dataset, "text", options.num_general_texts)
+        for source, used in ((options.prompt_dataset, prompts), (options.general_dataset, general)):
+            if len(used) == 1:
+                raise DataError(f"{source} has one row: an interval needs at least two.", remedy="Use more data.")
+        return cls(prompts, rows(options.preference_dataset, "preference", options.num_comparisons), general)
 
 
 @dataclass
@@ -47,11 +68,26 @@ class Measurements:
         self.seconds[part] = round(self.seconds.get(part, 0.0) + time.perf_counter() - start, 1)
 
 
-def draw(rows: Rows, count: int | None, seed: int) -> Rows:
+def draw(rows: Sequence[Row], count: int | None, seed: int) -> Sequence[Row]:
     """`count` rows at random, in their order; all where there are no more."""
     if count is None or count >= len(rows):
         return rows
     return [rows[position] for position in sorted(random.Random(seed).sample(range(len(rows)), count))]
+
+
+def check_judges(options: EvaluationOptions) -> None:
+    """Check that every judge can be had before a weight is read.
+
+    Raises:
+        ConfigError, ModelError, MissingDependencyError: one can't.
+    """
+    for spec in judges(options).values():
+        if is_adapter_folder(spec):
+            check_adapter_folder(spec)
+        elif spec == LexiconReward.name or (DOTTED_NAME.match(spec) and not Path(spec).exists()):
+            load_reward(spec)
+        else:
+            check_model_folder(spec)
 
 
 def measure(options: EvaluationOptions, model_options: ModelOptions, data: EvaluationData) -> Measurements:

@@ -86,7 +86,7 @@ def differences(policy: PolicyData, other: PolicyData, reference_name: str, seed
     found["perplexity_general"] = _perplexity_pair(policy, other, np.subtract, seed)
     found["perplexity_ratio"] = _perplexity_pair(policy, other, np.divide, seed)
     return {
-        name: {"difference": interval.estimate, "ci95": interval.limits} for name, interval in found.items() if interval
+        name: {"estimate": interval.estimate, "ci95": interval.limits} for name, interval in found.items() if interval
     }
 
 

@@ -2,7 +2,9 @@
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from rlhf.data import source_files
 from rlhf.errors import ConfigError
 
 POLICY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -88,3 +90,9 @@ class EvaluationOptions:
         on_curves = {name for names in self.curves.values() for name in names}
         alone = [name for name in self.policies if name not in {self.reference, self.base} | on_curves]
         return dict(self.curves) | {name: [name] for name in alone}
+
+    @property
+    def data_files(self) -> list[Path]:
+        """The local files that are read, for their checksums."""
+        sources = (self.prompt_dataset, self.preference_dataset, self.general_dataset)
+        return [file for source in sources if source is not None for file in source_files(source)]

@@ -65,8 +65,9 @@ def summarize_run(folder: str) -> dict[str, Any]:
 
 
 def read_stage_seconds(file: str | None) -> dict[str, float]:
-    """Wall seconds by stage, `{"sft": 212.4}`, as a script that ran the stages left them; empty without a
-    file.
+    """Wall seconds by stage, as the script that ran the stages recorded them; empty without a file.
+
+    A stage is a number of seconds, or an object with `wall_seconds` among its entries.
 
     Raises:
         DataError: the file holds something else.
@@ -75,9 +76,15 @@ def read_stage_seconds(file: str | None) -> dict[str, float]:
         return {}
     try:
         stages = json.loads(Path(file).read_text(encoding="utf-8"))
-        return {str(name): float(seconds) for name, seconds in stages.items()}
-    except (ValueError, TypeError, AttributeError) as error:
-        raise DataError(f'{file} is not of the form {{"stage": seconds}}: {error}') from error
+        return {
+            str(name): float(stage["wall_seconds"] if isinstance(stage, dict) else stage)
+            for name, stage in stages.items()
+        }
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise DataError(
+            f"{file} is no record of stages: {type(error).__name__}: {error}",
+            remedy='It has to be of the form {"stage": seconds}, or {"stage": {"wall_seconds": seconds}}.',
+        ) from error
 
 
 def curves(folders: Mapping[str, str]) -> list[dict[str, str]]:
@@ -111,7 +118,7 @@ def series_of(rows: Sequence[Mapping[str, Any]], x: str, y: str) -> list[tuple[f
 def _draw(name: str, panels: Mapping[str, Sequence[tuple[float, float]]]) -> str:
     with svg.figure(2.4 * 4, 1.75, 1, 4, squeeze=False) as (drawing, grid):
         for axes, (title, points) in zip(grid[0], panels.items(), strict=False):
-            axes.plot(*zip(*points, strict=True), color=svg.SERIES[0], linewidth=1.6)
+            axes.plot(*zip(*points, strict=True), color=svg.SERIES[1], linewidth=1.6)
             axes.set_title(title, fontsize=8.5, fontweight="normal")
             axes.locator_params(nbins=4)
             axes.tick_params(labelsize=7.5)
