@@ -43,10 +43,10 @@ stage 3 reward "Reward model from people's comparisons" 3 reward reward.yaml sft
 stage 4 gold "Gold reward model, an independent judge" 3 reward gold.yaml sft
 stage 5 ppo "PPO" 4 ppo ppo.yaml sft reward
 stage 6 dpo "DPO" 2 dpo dpo.yaml sft
-python scripts/stage.py evaluate --number 7 --of 7 --title "Evaluation and report" --minutes 2 \
-    --inputs recipes/evaluate.py $CONFIGS/evaluate.yaml $RUNS/{sft,reward,gold,ppo,dpo}/manifest.json \
+python scripts/stage.py evaluate --number 7 --of 7 --title "Evaluation and report" --minutes 6 \
+    --inputs assets/SHA256SUMS recipes/evaluate.py $CONFIGS/evaluate.yaml $RUNS/{sft,reward,gold,ppo,dpo}/manifest.json \
     --output "$RUNS/report.json" --record "$RUNS/stages.json" \
-    -- "${launch[@]}" recipes/evaluate.py --config "$CONFIGS/evaluate.yaml" --output_dir "$RUNS"
+    -- "${launch[@]}" recipes/evaluate.py --config "$CONFIGS/evaluate.yaml"
 
 say "Done in $((SECONDS / 60)) min $((SECONDS % 60)) s."
 python - "$RUNS/stages.json" <<'PYTHON'
