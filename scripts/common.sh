@@ -85,6 +85,11 @@ set_up() {
     export PATH="$PWD/$VENV/bin:$PATH"
 }
 
+# How many cores this process may use.
+cores() {
+    python -c 'import os; print(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())'
+}
+
 # No hub, no telemetry: everything comes from files. A tracker that is logged in may still be chosen.
 stay_offline() {
     export HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1 GRADIO_ANALYTICS_ENABLED=False

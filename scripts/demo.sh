@@ -20,10 +20,9 @@ esac
 set_up
 stay_offline
 
-launch=(accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no)
-if ! python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
-    launch+=(--cpu)
-fi
+machine=cpu
+python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' && machine=single_gpu
+launch=(accelerate launch --config_file "recipes/accelerate/$machine.yaml" --num_cpu_threads_per_process "$(cores)")
 
 # stage NUMBER NAME TITLE MINUTES RECIPE CONFIG PARENT...: run a recipe into runs/demo/NAME, from the runs of its parents.
 stage() {
@@ -40,7 +39,7 @@ python scripts/fetch_assets.py
 SECONDS=0
 stage 2 sft "Supervised fine-tuning" 2 sft sft.yaml
 stage 3 reward "Reward model from people's comparisons" 3 reward reward.yaml sft
-stage 4 gold "Gold reward model, an independent judge" 3 reward gold.yaml sft
+stage 4 gold "Gold reward model, an independent judge" 3 reward gold.yaml
 stage 5 ppo "PPO" 4 ppo ppo.yaml sft reward
 stage 6 dpo "DPO" 2 dpo dpo.yaml sft
 python scripts/stage.py evaluate --number 7 --of 7 --title "Evaluation and report" --minutes 6 \

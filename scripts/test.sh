@@ -21,7 +21,7 @@ set_up
 stay_offline
 
 # Two workers share the cores: more threads than cores slow torch down manyfold.
-cores=$(python -c 'import os; print(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())')
+cores=$(cores)
 workers=$((cores < 4 ? cores : 4))
 export OMP_NUM_THREADS=$((cores / workers))
 
