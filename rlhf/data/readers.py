@@ -154,14 +154,14 @@ def _only_prompt(fields: dict[str, Any]) -> dict[str, Any]:
 def _warn(source: str | Path, kind: Kind, rows: list[Row], left_out: int) -> None:
     if left_out and kind == "preference":
         logger.warning(
-            "%s: %s ties are left out: a pairwise loss can't use them (kind 'tie' reads them).",
+            "%s: ties left out: %s. A pairwise loss can't use them (kind 'tie' reads them).",
             source,
             left_out,
         )
     spaced = [row for row in rows if trailing_space(row)]
     if spaced:
         logger.warning(
-            "%s: %s prompts end in a space (first: %s). The space belongs to the answer: move it there, or the "
+            "%s: prompts that end in a space: %s (first: %s). It belongs to the answer: move it there, or the "
             "tokens that are trained aren't those that are generated.",
             source,
             len(spaced),

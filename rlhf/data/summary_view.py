@@ -47,16 +47,18 @@ def warnings(summary: Summary) -> list[str]:
     """What isn't wrong but looks as if it weren't meant."""
     found = []
     if summary.spaced_prompts:
-        found.append(f"{summary.spaced_prompts:,} prompts end in a space: it belongs to the answer, so move it there.")
+        found.append(
+            f"Prompts that end in a space: {summary.spaced_prompts:,}. It belongs to the answer, so move it there."
+        )
     if summary.repeated:
-        found.append(f"{summary.repeated:,} rows repeat the texts of an earlier row.")
+        found.append(f"Rows that repeat the texts of an earlier one: {summary.repeated:,}.")
     if summary.mixed:
         found.append("Rows of different shapes: a trainer takes one at a time, so put them in separate files.")
     if summary.kinds["preference"] and not summary.agreement and not summary.margins:
         found.append("No margin and no agreement: every comparison will weigh the same.")
     below = sum(value < 0.5 for value in summary.agreement)
     if below:
-        found.append(f"{below:,} comparisons have an agreement below 0.5: most raters prefer the rejected one.")
+        found.append(f"Comparisons with an agreement below 0.5: {below:,}. Most raters prefer the rejected one there.")
     found += [f"Column {name!r} is unknown: did you mean {near!r}?" for name, near in summary.misspelt.items()]
     return found
 

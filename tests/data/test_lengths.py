@@ -2,6 +2,7 @@
 
 import pytest
 
+from rlhf.data.chat import encode
 from rlhf.data.lengths import measure_lengths
 from rlhf.data.readers import load_rows
 from rlhf.errors import DataError
@@ -28,6 +29,15 @@ def rows(tmp_path):
 def test_lengths_count_the_tokens_of_prompt_and_answer_with_eos(tokenizer, rows):
     lengths = measure_lengths(tokenizer, rows, "sft")
     assert (lengths.prompt, lengths.total) == ([2, 9, 4], [6, 11, 14])
+
+
+def test_lengths_are_those_of_the_encoded_rows(tokenizer):
+    rows = [{"prompt": "Film" * (at % 5 + 1), "completion": "review " * at + "."} for at in range(1, 1100)]
+    rows.append({"prompt": turns("good"), "completion": turns("better", first="assistant")})
+    lengths = measure_lengths(tokenizer, rows, "sft")
+    encoded = [encode(tokenizer, row, "sft") for row in rows]
+    assert lengths.total == [len(one.input_ids) for one in encoded]
+    assert lengths.prompt == [one.prompt_length for one in encoded]
 
 
 def test_the_longer_response_of_a_pair_counts(tokenizer):

@@ -49,7 +49,7 @@ def test_ties_are_rows_of_their_own_kind_and_are_counted(tmp_path, caplog):
     path = write_lines(tmp_path / "a.jsonl", PAIR, TIE, {**TIE, "verdict": "both_bad"})
     with caplog.at_level(logging.WARNING):
         assert load_rows(path, "preference") == [PAIR]
-    assert "2 ties are left out" in caplog.text
+    assert "ties left out: 2" in caplog.text
     assert [row["verdict"] for row in load_rows(path, "tie")] == ["tie", "both_bad"]
     with pytest.raises(DataError, match="holds 1 tie rows"):
         load_rows(write_lines(tmp_path / "b.jsonl", TIE), "preference")
@@ -67,7 +67,7 @@ def test_a_prompt_that_ends_in_a_space_is_warned_about(tmp_path, caplog):
     path = write_lines(tmp_path / "a.jsonl", {"prompt": "Q ", "completion": "A"})
     with caplog.at_level(logging.WARNING):
         load_rows(path, "sft")
-    assert "1 prompts end in a space" in caplog.text and "line 1" in caplog.text
+    assert "prompts that end in a space: 1" in caplog.text and "line 1" in caplog.text
 
 
 @pytest.mark.parametrize("content", ["", "\n\n"])

@@ -51,7 +51,7 @@ def test_every_agreement_falls_into_one_bin():
 
 def test_suspicious_data_is_warned_about():
     said = "\n".join(warnings(summarize({**PAIR, "prompt": "Q ", "agrement": 1, "agreement": 0.3}, {"text": "x"})))
-    for phrase in ("end in a space", "'agreement'?", "below 0.5", "different shapes"):
+    for phrase in ("that end in a space: 1", "'agreement'?", "below 0.5", "different shapes"):
         assert phrase in said
     assert "weigh the same" in "".join(warnings(summarize({"chosen": "a", "rejected": "b"})))
     assert warnings(summarize(PAIR)) == []
