@@ -22,9 +22,7 @@ class PPOConfig(TrainingArguments):
     """
 
     learning_rate: float = _option(3e-6, "Initial learning rate of the policy.")
-    value_learning_rate: float | None = _option(
-        None, "Initial learning rate of the value role; the policy's by default."
-    )
+    value_learning_rate: float | None = _option(None, "Learning rate of the value role; learning_rate by default.")
     logging_steps: float = _option(1, "Optimizer steps between logs, rounded up to whole rollouts.")
     total_episodes: int | None = _option(None, "Responses to train on in all; sets max_steps.")
     num_ppo_epochs: int = _option(4, "Epochs over each rollout.")
@@ -53,7 +51,7 @@ class PPOConfig(TrainingArguments):
     whiten_advantages: bool = _option(True, "Whether advantages are brought to mean 0 and variance 1.")
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        super().__post_init__()  # type: ignore[no-untyped-call]
         problems = [
             f"{name} is {getattr(self, name)}; it must be {wanted}"
             for name, wanted, holds in _RANGES
@@ -61,8 +59,6 @@ class PPOConfig(TrainingArguments):
         ]
         if self.total_episodes is not None and self.max_steps > 0:
             problems.append("total_episodes and max_steps both say how long to train; give one of them")
-        if self.stop_token is not None and self.stop_token_id is not None and self.stop_token != "eos":
-            problems.append("stop_token and stop_token_id exclude each other")
         if problems:
             raise ConfigError("Some options of PPO can't be used.", problems=problems, remedy="correct them.")
         self.remove_unused_columns = False
@@ -80,7 +76,7 @@ class PPOConfig(TrainingArguments):
     @property
     def batch_size(self) -> int:
         """Prompts of one rollout over all processes."""
-        return self.local_batch_size * self.world_size
+        return self.local_batch_size * int(self.world_size)
 
     @property
     def steps_per_rollout(self) -> int:

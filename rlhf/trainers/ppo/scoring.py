@@ -1,0 +1,96 @@
+"""The score of each response in a rollout."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from rlhf.errors import TrainingError
+from rlhf.generation import Generation
+from rlhf.models.roles import Sequences, chunks
+from rlhf.models.shared_roles import SharedRoles
+from rlhf.rewards import Reward
+
+
+class Scorer:
+    """Adds up the reward role, where the roles have one, and any further rewards, each with its weight.
+
+    The reward role reads the very tokens that the policy wrote, in one forward on the shared base. Other rewards get
+    texts, with `finished` and the data set's further columns, by TRL's signature.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        roles: SharedRoles | None = None,
+        rewards: Sequence[Reward] = (),
+        weights: Sequence[float] | None = None,
+        batch_size: int = 32,
+    ):
+        """
+        Args:
+            tokenizer: the policy's.
+            roles: roles with a reward adapter, whose score has weight 1.
+            rewards: further rewards.
+            weights: one for each of them, 1 by default.
+            batch_size: sequences in each forward of the reward role.
+        """
+        self.tokenizer = tokenizer
+        self.roles = roles
+        self.rewards = list(rewards)
+        self.weights = [1.0] * len(self.rewards) if weights is None else list(weights)
+        self.batch_size = batch_size
+
+    def __call__(
+        self, rows: Sequence[dict[str, Any]], generations: Sequence[Generation], sequences: Sequences
+    ) -> torch.Tensor:
+        """The scores, [B], float32, on the device of the sequences.
+
+        Raises:
+            TrainingError: when a reward returns no finite number for a response.
+        """
+        device = sequences.input_ids.device
+        total = torch.zeros(len(rows), device=device)
+        if self.roles is not None:
+            total += self._by_role(sequences)
+        if self.rewards:
+            total += self._by_functions(rows, generations).to(device)
+        return total
+
+    def _by_role(self, sequences: Sequences) -> torch.Tensor:
+        assert self.roles is not None
+        parts = [
+            self.roles.reward_scores(sequences.input_ids[rows], sequences.attention_mask[rows])
+            for rows in chunks(len(sequences.input_ids), self.batch_size)
+        ]
+        return torch.cat(parts)
+
+    def _by_functions(self, rows: Sequence[dict[str, Any]], generations: Sequence[Generation]) -> torch.Tensor:
+        prompts = [row["prompt"] for row in rows]
+        texts = [self.tokenizer.decode(g.response_ids, skip_special_tokens=True) for g in generations]
+        completions = [_like(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
+        columns = {name: [row[name] for row in rows] for name in rows[0] if name != "prompt"}
+        finished = [g.finished for g in generations]
+        total = torch.zeros(len(rows))
+        for reward, weight in zip(self.rewards, self.weights, strict=True):
+            scores = reward(prompts=prompts, completions=completions, finished=finished, **columns)
+            total += weight * torch.tensor(_finite(scores, reward.name))
+        return total
+
+
+def _like(prompt: Any, text: str) -> Any:
+    """A completion in the prompt's form: text, or a conversation's next turn."""
+    return text if isinstance(prompt, str) else [{"role": "assistant", "content": text}]
+
+
+def _finite(scores: Sequence[float | None], name: str) -> list[float]:
+    for row, score in enumerate(scores):
+        if score is None or not math.isfinite(score):
+            raise TrainingError(
+                f"The reward {name} returned {score} for response {row} of the rollout.",
+                remedy="make it return a finite number for every response; PPO can't leave one out.",
+            )
+    return [float(score) for score in scores if score is not None]
