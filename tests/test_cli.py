@@ -1,6 +1,9 @@
 """The `rlhf` command, run as it is typed, on real files."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -117,3 +120,12 @@ def test_show_a_bad_row(broken, capsys):
 def test_unknown_commands_and_options_end_with_2(capsys):
     assert run("data", "vaildate", "x") == 2
     assert run("data", "show", "x", "--limti", "3") == 2
+
+
+def test_a_hub_data_set_that_cannot_be_reached(tmp_path):
+    command = [sys.executable, "-c", "from rlhf.cli import main; main()", "data", "validate", "owner/no-such-data"]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.getcwd()}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "loading it from the hub failed" in done.stderr
+    assert "Traceback" not in done.stderr

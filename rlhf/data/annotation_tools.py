@@ -154,6 +154,8 @@ def _choice(value: object, names: Sequence[str]) -> str:
         if not isinstance(first, int) or not isinstance(second, int):
             return ""
         return "tie" if first == second else "first" if first < second else "second"
+    if value is None:
+        return ""
     said = str(value).strip().lower()
     for choice, words in (("first", FIRST | {names[0].lower()}), ("second", SECOND | {names[1].lower()})):
         if said in words:
