@@ -113,6 +113,7 @@ def _classifier_config(adapter: str) -> LoraConfig:
         )
     config.task_type = TaskType.SEQ_CLS
     config.inference_mode = False
+    config.base_model_name_or_path = None  # named anew by the model that it is put on
     return config
 
 

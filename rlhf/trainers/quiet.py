@@ -12,8 +12,6 @@ WARNINGS = {
     r"`is_gradient_checkpointing` is deprecated": "peft 0.21 and trl 1.16 ask transformers 5.24 by the old name",
     r"`gradient_checkpointing` is deprecated": "TRL's configurations know the option by this name only",
     r"`torch.jit.script_method` is deprecated": "bitsandbytes 0.50 at import under torch 2.13",
-    r"You are using `warmup_ratio`": "transformers 5.24 on an option that TRL's own configurations offer",
-    r"The PeftConfig.*`base_model_name_or_path`": "peft, when an adapter of one task starts another",
 }
 LOG_LINES = {
     "bitsandbytes.backends.cpu.ops": "Failed to load CPU gemm_4bit_forward",  # an optional speed-up
