@@ -25,7 +25,7 @@ class RunCallback(TrainerCallback):
             self.run.log({"step": state.global_step, **logs})
 
 
-class ProgressLine(ProgressCallback):  # type: ignore[misc]
+class ProgressLine(ProgressCallback):
     """The Trainer's progress bar with its time left, and one short line for a log instead of a raw dictionary."""
 
     def __init__(self, shown: dict[str, str]):

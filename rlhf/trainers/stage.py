@@ -71,6 +71,18 @@ def say_lengths(
             PartialState().print(f"Warning: {warning}")
 
 
+def require_room(tokenizer: Any, rows: TrainingRows, base: str, response_length: int) -> None:
+    """Refuse prompts that leave no room for a response of full length in the model's context.
+
+    Raises:
+        DataError: names the lines.
+    """
+    context = context_length(base)
+    for part in (rows.train, rows.evaluation or []):
+        if context is not None:
+            measure_lengths(tokenizer, part, "prompts").require_prompts_fit(context, reserve=response_length)
+
+
 def run_training(trainer: Any, run: Run, shown: Mapping[str, str]) -> None:
     """Train, log into the run, and record there when it fails.
 

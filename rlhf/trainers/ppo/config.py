@@ -1,5 +1,6 @@
 """The options of PPO, named as in TRL and `TrainingArguments`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ class PPOConfig(TrainingArguments):
     """Options of `PPOTrainer`.
 
     A rollout takes `per_device_train_batch_size` x `gradient_accumulation_steps` x `num_mini_batches` prompts on each
-    process and is used for `num_ppo_epochs` epochs of `num_mini_batches` optimizer steps. A step, here as in GRPO, is an
+    process and is used for `num_ppo_epochs` epochs of `num_mini_batches` optimizer steps. A step, as in GRPO, is an
     optimizer step; saving, evaluating and logging fall on the next end of a rollout.
     """
 
@@ -54,7 +55,7 @@ class PPOConfig(TrainingArguments):
         super().__post_init__()  # type: ignore[no-untyped-call]
         problems = [
             f"{name} is {getattr(self, name)}; it must be {wanted}"
-            for name, wanted, holds in _RANGES
+            for name, wanted, holds in RANGES
             if getattr(self, name) is not None and not holds(getattr(self, name))
         ]
         if self.total_episodes is not None and self.max_steps > 0:
@@ -84,7 +85,7 @@ class PPOConfig(TrainingArguments):
         return self.num_ppo_epochs * self.num_mini_batches
 
 
-_RANGES = (
+RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
     ("num_ppo_epochs", "at least 1", lambda x: x >= 1),
     ("num_mini_batches", "at least 1", lambda x: x >= 1),
     ("local_rollout_forward_batch_size", "at least 1", lambda x: x >= 1),

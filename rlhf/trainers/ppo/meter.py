@@ -13,8 +13,8 @@ class Meter:
 
     def add(self, name: str, values: torch.Tensor, mask: torch.Tensor | None = None) -> None:
         """Add values, those under the mask only where one is given."""
-        values = values.detach().double()
-        counted = torch.ones_like(values) if mask is None else mask.double()
+        values = values.detach().float()
+        counted = torch.ones_like(values) if mask is None else mask.float()
         entry = torch.stack([(values * counted).sum(), counted.sum()])
         self._sums[name] = self._sums[name] + entry if name in self._sums else entry
 

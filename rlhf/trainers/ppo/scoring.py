@@ -70,7 +70,7 @@ class Scorer:
 
     def _by_functions(self, rows: Sequence[dict[str, Any]], generations: Sequence[Generation]) -> torch.Tensor:
         prompts = [row["prompt"] for row in rows]
-        texts = [self.tokenizer.decode(g.response_ids, skip_special_tokens=True) for g in generations]
+        texts = [str(self.tokenizer.decode(g.response_ids, skip_special_tokens=True)) for g in generations]
         completions = [_like(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
         columns = {name: [row[name] for row in rows] for name in rows[0] if name != "prompt"}
         finished = [g.finished for g in generations]

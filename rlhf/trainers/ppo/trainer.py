@@ -264,7 +264,8 @@ class PPOTrainer(Trainer):
             norm = self.accelerator.clip_grad_norm_(parameters, self.args.max_grad_norm)
             self.meter.add(f"grad_norm/{role}", norm)
             norms.append(norm)
-        return torch.stack(norms).norm()
+        total: torch.Tensor = torch.stack(norms).norm()
+        return total
 
     # Evaluation on held-out prompts.
 
