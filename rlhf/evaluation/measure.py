@@ -17,7 +17,7 @@ from rlhf.evaluation.options import EvaluationOptions
 from rlhf.evaluation.policies import Policies, Sampling, answer, folded, log_ratios, text_losses
 from rlhf.evaluation.progress import Progress, progress_bar
 from rlhf.evaluation.reward_model import ScoredPair, count_texts, score_comparisons, score_texts
-from rlhf.evaluation.samples import Sample, TextLoss
+from rlhf.evaluation.samples import SCORES, Sample, TextLoss
 from rlhf.generation import Generation
 from rlhf.models.folders import check_adapter_folder, check_model_folder, is_adapter_folder
 from rlhf.models.load import ModelOptions, load_tokenizer
@@ -173,13 +173,13 @@ def _add_scores(
     texts = [(prompt, _like(prompt, row["completion"])) for prompt, row in zip(prompts, rows, strict=True)]
     finished = [row["finished"] for row in rows]
     for judge, spec in judges(options).items():
-        progress.stage(f"loading {spec}")
+        progress.stage(f"loading the {SCORES[judge]}")
         reward = load_reward(spec, batch_size=options.scoring_batch_size)
-        with found.timed(f"scores by {spec}"), _folded(reward):
+        with found.timed(f"scores: {SCORES[judge]}"), _folded(reward):
             if judge == "reward" and data.comparisons:
-                progress.stage("reward model reads comparisons")
+                progress.stage("reward model scores comparisons")
                 found.pairs = score_comparisons(reward, data.comparisons, progress)
-            progress.stage(f"{reward.name} scores the answers")
+            progress.stage(f"{SCORES[judge]} scores answers")
             for row, score in zip(rows, score_texts(reward, texts, progress, finished), strict=True):
                 row[judge] = score
 

@@ -14,7 +14,7 @@ from rlhf.errors import DataError
 from rlhf.runs import write_atomic
 
 # The scores that a sample may carry, by field, with the names that a reader of the report sees.
-SCORES = {"reward": "reward model", "gold_reward": "gold reward model", "judge": "lexicon"}
+SCORES = {"reward": "reward model", "gold_reward": "gold reward model", "judge": "judge"}
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def headline(report: Report, tested: Sequence[str]) -> str:
     words = {
         "better": f"preferred over {reference} by {by}",
         "worse": f"judged worse than {reference} by {some}",
-        "even": f"not told apart from {reference} with certainty by {by}",
+        "even": f"not clearly preferred over {reference}",
     }
     parts = [
         f"{_listed(names)} {'is' if len(names) == 1 else 'are'} {words[outcome]}" for outcome, names in outcomes.items()
@@ -85,10 +85,8 @@ def _gain(report: Report, name: str) -> Finding | None:
     low, high = figures["ci95"]["reward_gain"]
     reference = settings["reference"]
     tone: Tone = "good" if low > 0 else "bad" if high < 0 else "even"
-    text = (
-        f"Reward {gain:+.2f} standard deviations ({low:+.2f} to {high:+.2f}) "
-        f"at a KL of {figures[f'kl_to_{reference}']:.1f} nats."
-    )
+    kl = figures[f"kl_to_{reference}"]
+    text = f"Reward {gain:+.2f} standard deviations ({low:+.2f} to {high:+.2f}) at a KL of {kl:.1f} nats."
     return Finding(label(name), tone, text)
 
 
@@ -112,9 +110,12 @@ def _forgetting(report: Report, name: str) -> Finding | None:
         return None
     low, high = ratio["ci95"]
     change = f"{ratio['estimate'] - 1:+.1%} ({low - 1:+.1%} to {high - 1:+.1%})"
+    text = f"perplexity on general text {change} against the base."
     if ratio["estimate"] > FORGETTING_LIMIT:
-        return Finding(label(name), "bad", f"Forgetting: perplexity on general text {change} against the base.")
-    return Finding(label(name), "good", f"Little forgotten: perplexity on general text {change} against the base.")
+        return Finding(label(name), "bad", f"Forgetting: {text}")
+    if high > FORGETTING_LIMIT:
+        return Finding(label(name), "even", f"Forgetting can't be excluded: {text}")
+    return Finding(label(name), "good", f"Little forgotten: {text}")
 
 
 def _variety(report: Report, name: str) -> Finding | None:
@@ -137,7 +138,8 @@ def _reward_model(report: Report) -> Finding:
     )
     if model["people_agreement"] is not None:
         text += f"; one person alone on {model['people_agreement']:.1%}"
-    tone: Tone = "good" if model["ci95"][0] > 0.5 else "bad"
+    low, high = model["ci95"]
+    tone: Tone = "good" if low > 0.5 else "bad" if high < 0.5 else "even"
     return Finding("Reward model", tone, text + ".")
 
 

@@ -38,9 +38,7 @@ def wilson(successes: float, trials: float, level: float = LEVEL) -> Interval:
         ValueError: no trials, or more successes than trials.
     """
     if trials <= 0 or not 0 <= successes <= trials:
-        raise ValueError(
-            f"a proportion needs 0 <= successes <= trials, trials > 0; got {successes} of {trials}"
-        )
+        raise ValueError(f"a proportion needs 0 <= successes <= trials, trials > 0; got {successes} of {trials}")
     share = successes / trials
     z = float(stats.norm.ppf((1 + level) / 2))
     centre = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
