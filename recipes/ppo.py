@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     # 2. Give each role its adapter on the one base, and build the trainer.
     set_seed(args.seed)
-    roles = build_roles(model_options, reward_options, args)
+    roles = build_roles(model_options, reward_options)
     print_trainable(roles)
     trainer = PPOTrainer(
         roles=roles,

@@ -78,9 +78,13 @@ class PolicyAndValues(NamedTuple):
 
 
 class Roles(nn.Module, ABC):
-    """Policy, reference and value of one PPO run. Stepping one leaves the others as they are."""
+    """Policy, reference and value of one PPO run. Stepping one leaves the others as they are.
 
-    temperature: float
+    Attributes:
+        temperature: of sampling, at which all log-probabilities are taken; the trainer sets it.
+    """
+
+    temperature: float = 1.0
 
     @abstractmethod
     def forward(self, sequences: Sequences) -> PolicyAndValues:

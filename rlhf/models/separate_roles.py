@@ -30,7 +30,6 @@ class SeparateRoles(Roles):
         *,
         reference: nn.Module | None = None,
         value_head: ScalarHead | None = None,
-        temperature: float = 1.0,
     ):
         """
         Args:
@@ -39,7 +38,6 @@ class SeparateRoles(Roles):
             reference: a frozen causal language model. None: the policy without its
                 adapter where it has one, else a copy of it.
             value_head: from H to a value; zeros by default.
-            temperature: of sampling; log-probabilities are taken at it.
         """
         super().__init__()
         self.policy: Any = policy
@@ -49,7 +47,6 @@ class SeparateRoles(Roles):
         self.reference: Any = reference.eval().requires_grad_(False) if reference is not None else None
         size = bare(value_model).config.get_text_config().hidden_size
         self.value_head = value_head or ScalarHead(size)
-        self.temperature = temperature
         check_logprobs(policy)
 
     def forward(self, sequences: Sequences) -> PolicyAndValues:

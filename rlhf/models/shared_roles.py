@@ -56,13 +56,11 @@ class SharedRoles(Roles):
         value_layers: int,
         has_reference_adapter: bool,
         reward_head: ScalarHead | None = None,
-        temperature: float = 1.0,
     ):
         super().__init__()
         self.model: Any = model
         self.value_head = value_head
         self.reward_head = reward_head
-        self.temperature = temperature
         self.reference = REFERENCE if has_reference_adapter else None
         self.depths = {"policy": policy_layers, "value": value_layers}
         decoder = decoder_of(bare(model))
@@ -80,7 +78,6 @@ class SharedRoles(Roles):
         new_adapter: LoraConfig | None = None,
         policy_layers: int | None = None,
         value_layers: int | None = None,
-        temperature: float = 1.0,
     ) -> "SharedRoles":
         """Put the adapters on a base.
 
@@ -91,7 +88,6 @@ class SharedRoles(Roles):
             new_adapter: the shape of fresh adapters, needed where there is no SFT adapter.
             policy_layers: how many of the top layers the policy trains; all by default.
             value_layers: the same for the value role.
-            temperature: of sampling; log-probabilities are taken at it.
 
         Raises:
             ModelError: when an adapter doesn't fit the base, or a depth doesn't.
@@ -118,7 +114,6 @@ class SharedRoles(Roles):
             ScalarHead(size, score if value_is_reward else None),
             reward_head=ScalarHead(size, score) if reward_adapter else None,
             has_reference_adapter=sft_adapter is not None,
-            temperature=temperature,
             **depths,
         )
 

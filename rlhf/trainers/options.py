@@ -42,7 +42,9 @@ class DataOptions:
         limits = {"max_train_samples": self.max_train_samples, "max_eval_samples": self.max_eval_samples}
         problems = [f"{name}: expected 1 or more, got {n}" for name, n in limits.items() if n is not None and n < 1]
         if problems:
-            raise ConfigError("Data options are out of range.", problems=problems)
+            raise ConfigError(
+                "Data options are out of range.", problems=problems, remedy="Leave them out to use all rows."
+            )
 
     def load(self, kind: Kind) -> TrainingRows:
         """Read and validate all rows of one kind.

@@ -103,32 +103,31 @@ def run_training(trainer: Any, run: Run, shown: Mapping[str, str]) -> None:
         raise
 
 
-def wants_resume(args: TrainingArguments) -> bool:
-    """Whether `resume_from_checkpoint` asks to go on: "true" for the last checkpoint, or a checkpoint's folder."""
-    return str(args.resume_from_checkpoint or "false").lower() != "false"
-
-
 def checkpoint_to_resume(args: TrainingArguments) -> Path | None:
-    """The checkpoint that `resume_from_checkpoint` names.
+    """The checkpoint that `resume_from_checkpoint` names: "true" for the newest in `output_dir`, or a folder.
 
     Raises:
         ConfigError: it isn't there, or isn't whole.
     """
-    if not wants_resume(args):
+    wanted = str(args.resume_from_checkpoint or "false")
+    if wanted.lower() == "false":
         return None
-    if str(args.resume_from_checkpoint).lower() != "true":
-        checkpoint = Path(str(args.resume_from_checkpoint))
-        missing = _missing_parts(checkpoint)
+    if wanted.lower() != "true":
+        missing = _missing_parts(Path(wanted))
         if missing:
-            raise ConfigError(f"{checkpoint} is not a whole checkpoint.", problems=[f"no {part}" for part in missing])
-        return checkpoint
-    checkpoint_or_none = last_checkpoint(Path(str(args.output_dir)))
-    if checkpoint_or_none is None:
+            raise ConfigError(
+                f"{wanted} is not a whole checkpoint.",
+                problems=[f"no {part}" for part in missing],
+                remedy='Name another, or "true" for the newest whole one.',
+            )
+        return Path(wanted)
+    checkpoint = last_checkpoint(Path(str(args.output_dir)))
+    if checkpoint is None:
         raise ConfigError(
             f"{args.output_dir} has no whole checkpoint to resume from.",
             remedy="Leave resume_from_checkpoint out to start afresh; save_steps says how often one is written.",
         )
-    return checkpoint_or_none
+    return checkpoint
 
 
 def last_checkpoint(output_dir: Path) -> Path | None:

@@ -48,7 +48,7 @@ class RewardOptions:
             raise ConfigError("PPO needs a reward.", remedy="give --reward_model_path or --reward_funcs.")
         if self.reward_weights is not None and len(self.reward_weights) != len(self.reward_funcs or []):
             raise ConfigError(
-                f"reward_weights has {len(self.reward_weights)} values for {len(self.reward_funcs or [])} reward_funcs.",
+                f"{len(self.reward_weights)} reward_weights are given for {len(self.reward_funcs or [])} reward_funcs.",
                 remedy="give one weight for each of reward_funcs.",
             )
 
@@ -76,12 +76,12 @@ def load_separate_rewards(options: RewardOptions, model_options: ModelOptions) -
     return [load_reward(spec) for spec in specs], weights
 
 
-def build_roles(model_options: ModelOptions, reward_options: RewardOptions, args: PPOConfig) -> Roles:
+def build_roles(model_options: ModelOptions, reward_options: RewardOptions) -> Roles:
     """One base with an adapter for each role; whole models where all weights are trained."""
     if model_options.tuning == "full":
         policy = load_causal_lm(model_options, trainable=True)
         value_model: Any = load_causal_lm(model_options, trainable=True)
-        return SeparateRoles(policy, value_model.base_model, temperature=args.temperature)
+        return SeparateRoles(policy, value_model.base_model)
     shared = reward_options.shares_base(model_options)
     return SharedRoles.build(
         load_causal_lm(model_options),
@@ -90,7 +90,6 @@ def build_roles(model_options: ModelOptions, reward_options: RewardOptions, args
         new_adapter=lora_config(model_options),
         policy_layers=reward_options.policy_layers,
         value_layers=reward_options.value_layers,
-        temperature=args.temperature,
     )
 
 

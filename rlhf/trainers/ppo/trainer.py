@@ -71,6 +71,7 @@ class PPOTrainer(Trainer):
                 remedy="lower per_device_train_batch_size, gradient_accumulation_steps or num_mini_batches.",
             )
         _round_up_to_rollouts(args)
+        roles.temperature = args.temperature
         self.scorer = scorer
         self.kl_controller = KLController(args.kl_coef, args.target_kl, args.kl_horizon)
         self.meter = Meter()
@@ -377,7 +378,7 @@ class PPOTrainer(Trainer):
 
     def _seed(self) -> int:
         """A seed of its own for each rollout and process, the same after a resume."""
-        return self.args.seed + 1_000_003 * self._rollouts_made + 7919 * self.args.process_index
+        return int(self.args.seed + 1_000_003 * self._rollouts_made + 7919 * self.args.process_index)
 
     def _sum_over_processes(self, tensor: torch.Tensor) -> torch.Tensor:
         total: torch.Tensor = self.accelerator.reduce(tensor.to(self.args.device), "sum")
