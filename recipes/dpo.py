@@ -24,7 +24,7 @@ from rlhf.plots import plot_metrics
 from rlhf.runs import Run
 from rlhf.trainers.machine import trainer_defaults
 from rlhf.trainers.options import DataOptions
-from rlhf.trainers.stage import final_metrics, run_training, save_model, say_lengths, wants_resume
+from rlhf.trainers.stage import checkpoint_to_resume, final_metrics, run_training, save_model, say_lengths
 
 SHOWN = {"loss": "loss", "rewards/accuracies": "accuracy", "rewards/margins": "margin", "learning_rate": "lr"}
 RESULTS = {
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         label_ids=rows.label_ids,
         base_model=location.base,
         overwrite=data_options.overwrite_output_dir,
-        resume=wants_resume(args),
+        resume=checkpoint_to_resume(args) is not None,
     )
 
     # 2. Load the model and build the trainer, which keeps a frozen copy of the adapter as the reference.

@@ -18,7 +18,7 @@ from rlhf.runs import Run
 from rlhf.trainers.machine import trainer_defaults
 from rlhf.trainers.options import DataOptions
 from rlhf.trainers.reward import PreferenceRewardConfig, PreferenceRewardTrainer, prove_reload
-from rlhf.trainers.stage import final_metrics, run_training, save_model, say_lengths, wants_resume
+from rlhf.trainers.stage import checkpoint_to_resume, final_metrics, run_training, save_model, say_lengths
 
 SHOWN = {"loss": "loss", "accuracy": "accuracy", "margin": "lead of the chosen", "learning_rate": "lr"}
 RESULTS = {"train_loss": "train_loss", "eval_loss": "eval_loss", "eval_accuracy": "eval_accuracy"}
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         label_ids=rows.label_ids,
         base_model=location.base,
         overwrite=data_options.overwrite_output_dir,
-        resume=wants_resume(args),
+        resume=checkpoint_to_resume(args) is not None,
     )
 
     # 2. Load the model and build the trainer.

@@ -24,7 +24,7 @@ from rlhf.plots import plot_metrics
 from rlhf.runs import Run
 from rlhf.trainers.machine import trainer_defaults
 from rlhf.trainers.options import DataOptions
-from rlhf.trainers.stage import final_metrics, run_training, save_model, say_lengths, wants_resume
+from rlhf.trainers.stage import checkpoint_to_resume, final_metrics, run_training, save_model, say_lengths
 
 SHOWN = {"loss": "loss", "mean_token_accuracy": "token accuracy", "learning_rate": "lr"}
 RESULTS = {"train_loss": "train_loss", "eval_loss": "eval_loss", "eval_mean_token_accuracy": "eval_token_accuracy"}
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         parents=[location.adapter] if location.adapter else [],
         base_model=location.base,
         overwrite=data_options.overwrite_output_dir,
-        resume=wants_resume(args),
+        resume=checkpoint_to_resume(args) is not None,
     )
 
     # 2. Load the model and build the trainer.
