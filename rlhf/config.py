@@ -89,7 +89,7 @@ def parse(
     arguments = list(sys.argv[1:] if argv is None else argv)
     fields = option_fields(option_classes)
     if "--help" in arguments or "-h" in arguments:
-        print(_help_text(option_classes, fields, description))
+        sys.stdout.write(_help_text(option_classes, fields, description) + "\n")
         raise SystemExit(0)
     problems: list[str] = []
     given = {name: Given(value, "default") for name, value in (defaults or {}).items() if name in fields}

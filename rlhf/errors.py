@@ -77,5 +77,5 @@ def exit_on_error() -> Iterator[None]:
     try:
         yield
     except RlhfError as error:
-        print(f"\nError: {error}", file=sys.stderr)
+        sys.stderr.write(f"\nError: {error}\n")
         raise SystemExit(EXIT_CODE) from error
