@@ -92,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         card=f"A policy on `{location.base}`, trained by DPO ({', '.join(args.loss_type)}, beta {args.beta:g}) on "
         f"{len(rows.train):,} comparisons of people. Start and reference: `{start}`.",
     )
-    print(f"Saved to {run.dir}")
+    trainer.accelerator.print(f"Saved to {run.dir}")
 
 
 if __name__ == "__main__":

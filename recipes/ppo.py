@@ -19,7 +19,7 @@ from rlhf.trainers.options import DataOptions
 from rlhf.trainers.ppo.build import RewardOptions, build_roles, build_scorer, load_separate_rewards
 from rlhf.trainers.ppo.config import PPOConfig
 from rlhf.trainers.ppo.trainer import PPOTrainer
-from rlhf.trainers.stage import final_metrics, require_room, run_training, wants_resume
+from rlhf.trainers.stage import checkpoint_to_resume, final_metrics, require_room, run_training
 
 SHOWN = {
     "objective/scores": "score",
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         parents=[*([location.adapter] if location.adapter else []), *reward_options.parents()],
         base_model=location.base,
         overwrite=data_options.overwrite_output_dir,
-        resume=wants_resume(args),
+        resume=checkpoint_to_resume(args) is not None,
     )
 
     # 2. Give each role its adapter on the one base, and build the trainer.

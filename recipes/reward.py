@@ -18,7 +18,14 @@ from rlhf.runs import Run
 from rlhf.trainers.machine import trainer_defaults
 from rlhf.trainers.options import DataOptions
 from rlhf.trainers.reward import PreferenceRewardConfig, PreferenceRewardTrainer, prove_reload
-from rlhf.trainers.stage import checkpoint_to_resume, final_metrics, run_training, save_model, say_lengths
+from rlhf.trainers.stage import (
+    checkpoint_to_resume,
+    failures_recorded,
+    final_metrics,
+    run_training,
+    save_model,
+    say_lengths,
+)
 
 SHOWN = {"loss": "loss", "accuracy": "accuracy", "margin": "lead of the chosen", "learning_rate": "lr"}
 RESULTS = {"train_loss": "train_loss", "eval_loss": "eval_loss", "eval_accuracy": "eval_accuracy"}
@@ -74,16 +81,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     if rows.evaluation:
         trainer.evaluate()
     save_model(trainer, tokenizer)
-    prove_reload(
-        run.dir, model_options, trainer.accelerator.unwrap_model(trainer.model), tokenizer, rows.train[:PROVEN_ROWS]
-    )
+    with failures_recorded(run):
+        trained = trainer.accelerator.unwrap_model(trainer.model)
+        prove_reload(run.dir, model_options, trained, tokenizer, rows.train[:PROVEN_ROWS])
     plot_metrics(run.dir, PANELS)
     run.finish(
         final_metrics(run, RESULTS),
         card=f"A reward model on `{location.base}`, trained on {len(rows.train):,} comparisons of people. Its score "
         "says how much they would like a response; load it with `rlhf.models.reward_model.load_reward_model`.",
     )
-    print(f"Saved to {run.dir}; the score head is proven by a reload.")
+    trainer.accelerator.print(f"Saved to {run.dir}; the score head is proven by a reload.")
 
 
 if __name__ == "__main__":

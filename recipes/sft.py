@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         final_metrics(run, RESULTS),
         card=f"`{location.base}` fine-tuned ({model_options.tuning}) on {len(rows.train):,} examples.",
     )
-    print(f"Saved to {run.dir}")
+    trainer.accelerator.print(f"Saved to {run.dir}")
 
 
 if __name__ == "__main__":

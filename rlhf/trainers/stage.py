@@ -3,7 +3,8 @@
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -96,8 +97,15 @@ def run_training(trainer: Any, run: Run, shown: Mapping[str, str]) -> None:
         _cut_back(run, int(checkpoint.name.split("-")[-1]))
     watch(trainer, run, dict(shown))
     trainer.add_callback(StopOnNaN())
-    try:
+    with failures_recorded(run):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+
+
+@contextmanager
+def failures_recorded(run: Run) -> Iterator[None]:
+    """Write into the manifest why the run ended, if the block ends by an exception."""
+    try:
+        yield
     except (Exception, KeyboardInterrupt) as error:
         run.fail(f"{type(error).__name__}: {error}")
         raise
@@ -147,6 +155,7 @@ def save_model(trainer: Any, tokenizer: PreTrainedTokenizerBase) -> None:
         trainer.save_model()
     if trainer.args.should_save:
         tokenizer.save_pretrained(trainer.args.output_dir)
+    trainer.accelerator.wait_for_everyone()
 
 
 def final_metrics(run: Run, names: Mapping[str, str]) -> dict[str, float]:
