@@ -76,6 +76,7 @@ class EvaluationOptions:
             f"{' and '.join(small)}: at least 2 are needed for an interval": not small,
             "temperature: has to be above 0": self.temperature > 0,
             "max_new_tokens: has to be at least 1": self.max_new_tokens >= 1,
+            f"output_dir: {self.output_dir} holds the runs that are evaluated": not self._holds_a_model(),
         }
         names = [
             f"policies: {name!r} is not a name (letters, digits, - and _)"
@@ -83,6 +84,12 @@ class EvaluationOptions:
             if not POLICY_NAME.fullmatch(name)
         ]
         return names + [problem for problem, fine in checks.items() if not fine]
+
+    def _holds_a_model(self) -> bool:
+        """Whether overwriting the output would remove what is evaluated."""
+        out = Path(self.output_dir).resolve()
+        places = (*self.policies.values(), self.reward_model, self.gold_reward_model)
+        return any(out == place or out in place.parents for place in (Path(p).resolve() for p in places if p))
 
     @property
     def all_curves(self) -> dict[str, list[str]]:

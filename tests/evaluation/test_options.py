@@ -21,6 +21,12 @@ def test_all_problems_at_once():
         assert part in text
 
 
+def test_an_evaluation_never_lies_over_what_it_evaluates():
+    with pytest.raises(ConfigError, match="runs/demo holds the runs"):
+        EvaluationOptions(policies={"sft": "runs/demo/sft"}, **GIVEN | {"output_dir": "runs/demo"})
+    EvaluationOptions(policies={"sft": "runs/demo/sft"}, **GIVEN | {"output_dir": "runs/demo/evaluate"})
+
+
 def test_a_policy_on_no_curve_is_a_curve_of_its_own():
     options = EvaluationOptions(
         policies={"base": None, "sft": "s", "p1": "1", "p2": "2", "dpo": "d"}, curves={"ppo": ["p1", "p2"]}, **GIVEN
