@@ -15,6 +15,7 @@ from torch import nn
 from tqdm.auto import tqdm
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, PreTrainedTokenizerBase
 
+from rlhf.data.chat import prompt_ids
 from rlhf.errors import ConfigError
 from rlhf.models.scoring import bare
 
@@ -73,7 +74,7 @@ def generate(
             remedy="use a temperature of 0 or more and at least one token.",
         )
     stops = [tokenizer.eos_token_id] if stop_token_ids is None else list(stop_token_ids)
-    ids = [prompt_ids(tokenizer, prompt) for prompt in prompts]
+    ids = [_ids_of(tokenizer, prompt) for prompt in prompts]
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
     device = next(model.parameters()).device
     generator = torch.Generator(device).manual_seed(seed)
@@ -89,14 +90,11 @@ def generate(
     return [results[i] for i in range(len(ids))]
 
 
-def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[int]:
+def _ids_of(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[int]:
     """The tokens that a response follows."""
-    if isinstance(prompt, str):
-        return list(tokenizer(prompt)["input_ids"])
-    if prompt and isinstance(prompt[0], dict):
-        rendered = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
-        return list(tokenizer(rendered, add_special_tokens=False)["input_ids"])
-    return [int(token) for token in prompt]  # type: ignore[arg-type]
+    if isinstance(prompt, list) and (not prompt or isinstance(prompt[0], int)):
+        return [int(token) for token in prompt]  # type: ignore[arg-type]
+    return prompt_ids(tokenizer, prompt)  # type: ignore[arg-type]
 
 
 class Draw(LogitsProcessor):

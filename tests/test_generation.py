@@ -5,7 +5,7 @@ import torch
 from transformers import GenerationConfig
 
 from rlhf.errors import ConfigError
-from rlhf.generation import Draw, generate, prompt_ids
+from rlhf.generation import Draw, generate
 from rlhf.models.scoring import sequence_logprobs
 from tests.tiny import tiny_causal_lm, tiny_tokenizer
 
@@ -73,10 +73,10 @@ def test_sampling_settings_of_the_model_folder_are_not_used():
 
 def test_prompts_are_texts_conversations_or_ids():
     tokenizer = tiny_tokenizer()
-    assert prompt_ids(tokenizer, "You are") == tokenizer("You are")["input_ids"]
-    assert prompt_ids(tokenizer, [5, 6]) == [5, 6]
+    conversation = [{"role": "user", "content": "You"}]
     rendered = "<|im_start|>user\nYou<|im_end|>\n<|im_start|>assistant\n"
-    assert prompt_ids(tokenizer, [{"role": "user", "content": "You"}]) == tokenizer(rendered)["input_ids"]
+    expected = [tokenizer("You are")["input_ids"], tokenizer(rendered)["input_ids"], [5, 6]]
+    assert [g.prompt_ids for g in sample(prompts=["You are", conversation, [5, 6]])] == expected
 
 
 @pytest.mark.parametrize("options", [{"temperature": -1.0}, {"max_new_tokens": 0}])

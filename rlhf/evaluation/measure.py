@@ -171,7 +171,6 @@ def _add_scores(
     """Let each judge in turn score all answers, and the reward model the comparisons too."""
     prompts = [data.prompts[row["prompt_index"]]["prompt"] for row in rows]
     texts = [(prompt, _like(prompt, row["completion"])) for prompt, row in zip(prompts, rows, strict=True)]
-    finished = [row["finished"] for row in rows]
     for judge, spec in judges(options).items():
         progress.stage(f"loading the {SCORES[judge]}")
         reward = load_reward(spec, batch_size=options.scoring_batch_size)
@@ -180,7 +179,7 @@ def _add_scores(
                 progress.stage("reward model scores comparisons")
                 found.pairs = score_comparisons(reward, data.comparisons, progress)
             progress.stage(f"{SCORES[judge]} scores answers")
-            for row, score in zip(rows, score_texts(reward, texts, progress, finished), strict=True):
+            for row, score in zip(rows, score_texts(reward, texts, progress), strict=True):
                 row[judge] = score
 
 

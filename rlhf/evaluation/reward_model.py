@@ -82,7 +82,6 @@ def score_texts(
     reward: Reward,
     texts: Sequence[tuple[Any, Any]],
     progress: Progress,
-    finished: Sequence[bool] | None = None,
 ) -> list[float]:
     """Scores of (prompt, completion) pairs in their order, computed in batches of like length.
 
@@ -90,16 +89,14 @@ def score_texts(
         reward: what scores.
         texts: the pairs, plain or as messages.
         progress: told of each batch.
-        finished: False for a completion that was cut off; all are whole by default.
 
     Raises:
         DataError: a text has no score, or one that is not a finite number.
     """
-    ended = [True] * len(texts) if finished is None else finished
     scores: dict[int, float | None] = {}
     for positions in longest_first([len(str(text)) for text in texts], TEXTS_PER_CALL):
         prompts, completions = (list(part) for part in zip(*(texts[p] for p in positions), strict=True))
-        found = reward(prompts, completions, finished=[ended[p] for p in positions])
+        found = reward(prompts, completions)
         scores |= dict(zip(positions, found, strict=True))
         progress.done(len(positions))
     whole = [math.nan if (score := scores[position]) is None else float(score) for position in range(len(texts))]

@@ -52,15 +52,15 @@ def test_conversations_are_scored_as_they_are():
     assert reward_model.summarize(pairs * 2)["people_agreement"] is None
 
 
-def test_scores_come_back_in_order_and_truncation_is_passed_on():
-    class Finished:
-        name = "finished"
+def test_scores_come_back_in_order():
+    class Length:
+        name = "length"
 
-        def __call__(self, prompts, completions, *, finished, **columns):
-            return [float(len(text)) + 100 * end for text, end in zip(completions, finished, strict=True)]
+        def __call__(self, prompts, completions, **columns):
+            return [float(len(text)) for text in completions]
 
     texts = [("p", "x" * length) for length in (3, 1, 2)]
-    assert reward_model.score_texts(Finished(), texts, Quiet(), [True, False, True]) == [103.0, 1.0, 102.0]
+    assert reward_model.score_texts(Length(), texts, Quiet()) == [3.0, 1.0, 2.0]
 
 
 @pytest.mark.parametrize("score", [None, float("nan"), float("inf")])

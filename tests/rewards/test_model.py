@@ -64,15 +64,11 @@ def test_tokens_are_those_that_trl_trains_on(reward: ModelReward, form: str, tmp
     assert tuple(trainer.train_dataset[0]["rejected_ids"]) == reward.token_ids(prompt, rejected)
 
 
-def test_eos_is_there_only_in_finished_completions(reward: ModelReward) -> None:
-    finished, cut = (reward.token_ids("Film review:", " great", finished=ended) for ended in (True, False))
-    assert finished == (*cut, EOS)
-    assert reward.token_ids("Film review:", " great<|im_end|>") == finished
-    messages = [{"role": "assistant", "content": "great"}]
-    chat = reward.token_ids([], messages)
-    assert EOS in chat and EOS not in reward.token_ids([], messages, finished=False)
-    whole, partly = reward(["p", "p"], ["a", "a"], finished=[True, False])
-    assert whole != partly
+def test_every_text_ends_with_eos_once(reward: ModelReward) -> None:
+    whole = reward.token_ids("Film review:", " great")
+    assert whole[-1] == EOS and whole.count(EOS) == 1
+    assert reward.token_ids("Film review:", " great<|im_end|>") == whole
+    assert EOS in reward.token_ids([], [{"role": "assistant", "content": "great"}])
 
 
 def test_a_run_directory_is_a_reward(tmp_path: Path) -> None:

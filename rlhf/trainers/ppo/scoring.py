@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from transformers import PreTrainedTokenizerBase
 
+from rlhf.data.chat import encode_completion
 from rlhf.errors import TrainingError
 from rlhf.generation import Generation
-from rlhf.models.roles import Sequences, chunks
+from rlhf.models.roles import chunks
+from rlhf.models.scoring import pad_sequences
 from rlhf.models.shared_roles import SharedRoles
 from rlhf.rewards import Reward
 
@@ -17,13 +18,14 @@ from rlhf.rewards import Reward
 class Scorer:
     """Adds up the reward role, where the roles have one, and any further rewards, each with its weight.
 
-    The reward role reads the very tokens that the policy wrote, in one forward on the shared base. Other rewards get
-    texts, with `finished` and the data set's further columns, by TRL's signature.
+    The reward role reads each response as it was trained to read one: ended, whether or not the policy came to an end
+    (see `rlhf.rewards.model.ModelReward`). Other rewards get texts, with `finished` and the data set's further columns,
+    by TRL's signature.
     """
 
     def __init__(
         self,
-        tokenizer: PreTrainedTokenizerBase,
+        tokenizer: Any,
         *,
         roles: SharedRoles | None = None,
         rewards: Sequence[Reward] = (),
@@ -44,41 +46,35 @@ class Scorer:
         self.weights = [1.0] * len(self.rewards) if weights is None else list(weights)
         self.batch_size = batch_size
 
-    def __call__(
-        self, rows: Sequence[dict[str, Any]], generations: Sequence[Generation], sequences: Sequences
-    ) -> torch.Tensor:
-        """The scores, [B], float32, on the device of the sequences.
+    def __call__(self, rows: Sequence[dict[str, Any]], generations: Sequence[Generation]) -> torch.Tensor:
+        """The scores, [B], float32, on the CPU.
 
         Raises:
             TrainingError: when a reward returns no finite number for a response.
         """
-        device = sequences.input_ids.device
-        total = torch.zeros(len(rows), device=device)
-        if self.roles is not None:
-            total += self._by_role(sequences)
-        if self.rewards:
-            total += self._by_functions(rows, generations).to(device)
-        return total
-
-    def _by_role(self, sequences: Sequences) -> torch.Tensor:
-        assert self.roles is not None
-        parts = [
-            self.roles.reward_scores(sequences.input_ids[rows], sequences.attention_mask[rows])
-            for rows in chunks(len(sequences.input_ids), self.batch_size)
-        ]
-        return torch.cat(parts)
-
-    def _by_functions(self, rows: Sequence[dict[str, Any]], generations: Sequence[Generation]) -> torch.Tensor:
         prompts = [row["prompt"] for row in rows]
         texts = [str(self.tokenizer.decode(g.response_ids, skip_special_tokens=True)) for g in generations]
         completions = [_like(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
-        columns = {name: [row[name] for row in rows] for name in rows[0] if name != "prompt"}
-        finished = [g.finished for g in generations]
         total = torch.zeros(len(rows))
+        if self.roles is not None:
+            total += self._by_role(self.roles, prompts, completions)
+        columns = {name: [row[name] for row in rows] for name in rows[0] if name != "prompt"}
+        columns["finished"] = [g.finished for g in generations]
         for reward, weight in zip(self.rewards, self.weights, strict=True):
-            scores = reward(prompts=prompts, completions=completions, finished=finished, **columns)
+            scores = reward(prompts=prompts, completions=completions, **columns)
             total += weight * torch.tensor(_finite(scores, reward.name))
         return total
+
+    def _by_role(self, roles: SharedRoles, prompts: Sequence[Any], completions: Sequence[Any]) -> torch.Tensor:
+        pairs = zip(prompts, completions, strict=True)
+        ids: list[tuple[list[int], list[int]]] = [
+            (encode_completion(self.tokenizer, *pair).input_ids, []) for pair in pairs
+        ]
+        parts = []
+        for rows in chunks(len(ids), self.batch_size):
+            input_ids, mask, _ = pad_sequences([ids[i] for i in rows.tolist()], self.tokenizer.pad_token_id)
+            parts.append(roles.reward_scores(input_ids.to(roles.device), mask.to(roles.device)).cpu())
+        return torch.cat(parts)
 
 
 def _like(prompt: Any, text: str) -> Any:

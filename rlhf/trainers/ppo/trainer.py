@@ -152,7 +152,7 @@ class PPOTrainer(Trainer):
         answered = time.monotonic()
 
         # 2. Rewards score the answers; one without a stop token may pay for it, once.
-        raw_scores = self.scorer(rows, generations, sequences)
+        raw_scores = self.scorer(rows, generations).to(roles.device)
         finished = torch.tensor([g.finished for g in generations], device=raw_scores.device)
         scores = self._penalize_unfinished(raw_scores, finished)
         scored = time.monotonic()
@@ -283,7 +283,7 @@ class PPOTrainer(Trainer):
             batch = [rows[i] for i in part.tolist()]
             generations = self._answer(batch, seed=self.args.seed + int(part[0]) * world + rank)
             sequences = pad_generations(generations, self._tokenizer.pad_token_id, self.roles.device)
-            scores = self.scorer(batch, generations, sequences)
+            scores = self.scorer(batch, generations)
             sequences, logprobs, _, reference_logprobs, _ = self._look_at(sequences)
             mask = sequences.response_mask
             meter.add("objective/scores", scores)
