@@ -28,13 +28,14 @@ class Sequences:
         input_ids: [B, P + R].
         attention_mask: [B, P + R], True where a token is real.
         prompt_width: P.
-        trunk: for each number of top layers K the states that enter them, [B, P + R, H]; empty where nothing is shared.
+        trunk: for "policy" (and reference) and "value" the states that enter the layers they train, [B, P + R, H];
+            empty where nothing is kept.
     """
 
     input_ids: torch.Tensor
     attention_mask: torch.Tensor
     prompt_width: int
-    trunk: dict[int, torch.Tensor]
+    trunk: dict[str, torch.Tensor]
 
     @property
     def response_mask(self) -> torch.Tensor:
@@ -52,14 +53,14 @@ class Sequences:
             self.input_ids[rows, columns],
             mask[:, columns],
             self.prompt_width - start,
-            {depth: states[rows, columns] for depth, states in self.trunk.items()},
+            {role: states[rows, columns] for role, states in self.trunk.items()},
         )
 
     def narrow(self, rows: torch.Tensor) -> "Sequences":
         """Some rows, at full width and without shared states."""
         return Sequences(self.input_ids[rows], self.attention_mask[rows], self.prompt_width, trunk={})
 
-    def with_trunk(self, trunk: dict[int, torch.Tensor]) -> "Sequences":
+    def with_trunk(self, trunk: dict[str, torch.Tensor]) -> "Sequences":
         return replace(self, trunk=trunk)
 
 
@@ -111,7 +112,7 @@ class Roles(nn.Module, ABC):
         """Read back what `save` wrote, into the same modules."""
 
     def run_trunk(self, sequences: Sequences) -> Sequences:
-        """The sequences with the states that all roles share, where there are any."""
+        """The sequences with the states beneath what is trained, where they can be kept for the whole rollout."""
         return sequences
 
     @property

@@ -2,12 +2,11 @@
 
     policy     the trained copy of the SFT adapter, named `default` so that plain PEFT loads what is saved
     reference  the SFT adapter, or the bare base where there is none
-    value      an adapter with a scalar head: a copy of the reward adapter where all its layers are trained, else of
-               the SFT adapter
+    value      an adapter with a scalar head: a copy of the reward adapter and its head, else of the SFT adapter
     reward     adapter and score head of the reward stage
 
-Policy and value train the adapters of their top K layers. Beneath, both still are the SFT adapter, frozen, and share
-its states.
+Policy and value train the adapters of their top K layers. What lies beneath is frozen: for policy and reference the SFT
+adapter, for value the adapter that it is a copy of. It is run once per rollout, and its states are kept for all epochs.
 """
 
 import copy
@@ -55,6 +54,7 @@ class SharedRoles(Roles):
         policy_layers: int,
         value_layers: int,
         has_reference_adapter: bool,
+        value_from_reward: bool = False,
         reward_head: ScalarHead | None = None,
     ):
         super().__init__()
@@ -63,6 +63,8 @@ class SharedRoles(Roles):
         self.reward_head = reward_head
         self.reference = REFERENCE if has_reference_adapter else None
         self.depths = {"policy": policy_layers, "value": value_layers}
+        # The adapter beneath each role's trained layers.
+        self.beneath = {"policy": self.reference, "value": VALUE if value_from_reward else self.reference}
         decoder = decoder_of(bare(model))
         self._tops = {depth: DecoderTop(decoder, depth) for depth in self.depths.values()}
         self._fix_trainable_parameters()
@@ -102,8 +104,7 @@ class SharedRoles(Roles):
         if sft_adapter:
             _add_saved(model, REFERENCE, sft_adapter)
         score = _add_saved(model, REWARD, reward_adapter) if reward_adapter else None
-        value_is_reward = reward_adapter is not None and depths["value_layers"] == len(decoder.layers)
-        value_start = reward_adapter if value_is_reward else sft_adapter
+        value_start = reward_adapter or sft_adapter
         if value_start:
             _add_saved(model, VALUE, value_start)
         else:
@@ -111,9 +112,10 @@ class SharedRoles(Roles):
         size = bare(model).config.get_text_config().hidden_size
         return cls(
             model,
-            ScalarHead(size, score if value_is_reward else None),
+            ScalarHead(size, score),
             reward_head=ScalarHead(size, score) if reward_adapter else None,
             has_reference_adapter=sft_adapter is not None,
+            value_from_reward=reward_adapter is not None,
             **depths,
         )
 
@@ -150,17 +152,21 @@ class SharedRoles(Roles):
 
     def _top(self, role: str, sequences: Sequences) -> torch.Tensor:
         depth = self.depths[role]
-        return self._tops[depth](sequences.trunk[depth], sequences.attention_mask)
+        return self._tops[depth](sequences.trunk[role], sequences.attention_mask)
 
     def run_trunk(self, sequences: Sequences) -> Sequences:
-        with active_adapter(self.model, self.reference):
-            states = run_bottom(
-                decoder_of(bare(self.model)),
-                tuple(self.depths.values()),
-                sequences.input_ids,
-                sequences.attention_mask,
-            )
-        return sequences.with_trunk(states)
+        trunk: dict[str, torch.Tensor] = {}
+        for adapter in set(self.beneath.values()):
+            roles = [role for role in self.depths if self.beneath[role] == adapter]
+            with active_adapter(self.model, adapter):
+                states = run_bottom(
+                    decoder_of(bare(self.model)),
+                    [self.depths[role] for role in roles],
+                    sequences.input_ids,
+                    sequences.attention_mask,
+                )
+            trunk |= {role: states[self.depths[role]] for role in roles}
+        return sequences.with_trunk(trunk)
 
     @torch.no_grad()
     def reward_scores(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:

@@ -81,8 +81,8 @@ def test_an_architecture_without_a_list_of_layers_is_refused():
 
 def test_selected_rows_lose_the_columns_that_are_padding_in_all_of_them():
     ids = torch.tensor([[0, 0, 5, 6, 7, 0], [0, 4, 5, 6, 7, 8], [3, 4, 5, 6, 0, 0]])
-    sequences = Sequences(ids, ids != 0, prompt_width=4, trunk={2: ids[..., None].float()})
+    sequences = Sequences(ids, ids != 0, prompt_width=4, trunk={"policy": ids[..., None].float()})
     part = sequences.select(torch.tensor([0]))
     assert part.input_ids.tolist() == [[5, 6, 7]]
     assert part.prompt_width == 2 and part.response_mask.tolist() == [[True]]
-    assert part.trunk[2].squeeze(-1).tolist() == [[5, 6, 7]]
+    assert part.trunk["policy"].squeeze(-1).tolist() == [[5, 6, 7]]

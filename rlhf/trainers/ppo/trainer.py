@@ -209,8 +209,7 @@ class PPOTrainer(Trainer):
         for rows in chunks(len(sequences.input_ids), self.args.local_rollout_forward_batch_size):
             part = roles.run_trunk(sequences.narrow(rows))
             parts.append((part, roles(part), roles.reference_logprobs(part)))
-        depths = parts[0][0].trunk
-        trunk = {depth: torch.cat([part.trunk[depth] for part, _, _ in parts]) for depth in depths}
+        trunk = {role: torch.cat([part.trunk[role] for part, _, _ in parts]) for role in parts[0][0].trunk}
         return (
             sequences.with_trunk(trunk),
             torch.cat([policy.logprobs for _, policy, _ in parts]),
