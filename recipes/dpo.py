@@ -25,6 +25,7 @@ from rlhf.runs import Run
 from rlhf.trainers.machine import trainer_defaults
 from rlhf.trainers.options import DataOptions
 from rlhf.trainers.stage import checkpoint_to_resume, final_metrics, run_training, save_model, say_lengths
+from rlhf.trainers.trackers import prepare_trackers
 
 SHOWN = {"loss": "loss", "rewards/accuracies": "accuracy", "rewards/margins": "margin", "learning_rate": "lr"}
 RESULTS = {
@@ -49,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
 
     # 1. Check the data and the folders before a model is loaded.
+    prepare_trackers(args)
     rows = data_options.load("preference")
     location = model_options.locate()
     tokenizer = load_tokenizer(location.adapter or location.base)

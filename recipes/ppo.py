@@ -20,6 +20,7 @@ from rlhf.trainers.ppo.build import RewardOptions, build_roles, build_scorer, lo
 from rlhf.trainers.ppo.config import PPOConfig
 from rlhf.trainers.ppo.trainer import PPOTrainer
 from rlhf.trainers.stage import checkpoint_to_resume, final_metrics, require_room, run_training
+from rlhf.trainers.trackers import prepare_trackers
 
 SHOWN = {
     "objective/scores": "score",
@@ -56,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
 
     # 1. Check prompts, folders and rewards before the policy is loaded.
+    prepare_trackers(args)
     rows = data_options.load("prompts")
     location = model_options.locate()
     tokenizer = load_tokenizer(location.adapter or location.base)

@@ -26,6 +26,7 @@ from rlhf.trainers.stage import (
     save_model,
     say_lengths,
 )
+from rlhf.trainers.trackers import prepare_trackers
 
 SHOWN = {"loss": "loss", "accuracy": "accuracy", "margin": "lead of the chosen", "learning_rate": "lr"}
 RESULTS = {"train_loss": "train_loss", "eval_loss": "eval_loss", "eval_accuracy": "eval_accuracy"}
@@ -46,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
 
     # 1. Check the data and the folders before a model is loaded.
+    prepare_trackers(args)
     rows = data_options.load("preference")
     location = model_options.locate()
     tokenizer = load_tokenizer(location.adapter or location.base, padding_side="right")

@@ -1,0 +1,87 @@
+"""The PPO recipe: its run directory, its rewards, and what a user can get wrong."""
+
+import json
+from pathlib import Path
+
+import pytest
+from peft import PeftModel
+
+from recipes.ppo import main
+from tests.recipes.conftest import write_jsonl
+from tests.tiny import tiny_causal_lm
+
+SMALL = {"total_episodes": "8", "per_device_train_batch_size": "4", "response_length": "6", "num_ppo_epochs": "1"}
+
+
+@pytest.fixture(scope="module")
+def prompts(tmp_path_factory) -> str:
+    rows = [{"prompt": f"Film review: {word}", "topic": word} for word in ("A", "The", "This", "One")] * 4
+    return str(write_jsonl(tmp_path_factory.mktemp("prompts") / "prompts.jsonl", rows))
+
+
+def run(folder, **options) -> None:
+    given = SMALL | {"output_dir": str(folder)} | {name: str(value) for name, value in options.items()}
+    main([word for name, value in given.items() for word in (f"--{name}", *value.split(" | "))])
+
+
+@pytest.fixture(scope="module")
+def reward_run(base, data, sft_run, tmp_path_factory) -> Path:
+    from recipes.reward import main as train_reward
+
+    folder = tmp_path_factory.mktemp("rewards") / "reward"
+    words = ["--adapter", str(sft_run), "--dataset_name", str(data / "preference.jsonl"), "--output_dir", str(folder)]
+    train_reward([*words, "--max_steps", "2", "--per_device_train_batch_size", "4", "--save_strategy", "no"])
+    return folder
+
+
+def test_a_run_on_a_reward_adapter(prompts, sft_run, reward_run, tmp_path, capsys):
+    options = {"adapter": sft_run, "reward_model_path": reward_run, "policy_layers": 2, "eval_dataset_name": prompts}
+    run(tmp_path / "ppo", dataset_name=prompts, **options)
+    assert "trainable parameters" in capsys.readouterr().out
+    manifest = json.loads((tmp_path / "ppo" / "manifest.json").read_text())
+    assert manifest["summary"]["episodes"] == 8
+    assert {Path(parent["path"]).name for parent in manifest["parents"]} == {"sft", "reward"}
+    metrics = [json.loads(line) for line in (tmp_path / "ppo" / "metrics.jsonl").read_text().splitlines()]
+    named = {"objective/kl", "objective/scores", "policy/approxkl_avg", "val/ratio", "episode", "lr", "loss/value_avg"}
+    assert named <= set(metrics[0]) and metrics[0]["objective/kl"] == 0
+    assert any("eval_objective/scores" in row for row in metrics)
+    PeftModel.from_pretrained(tiny_causal_lm(), str(tmp_path / "ppo"))
+
+
+def test_rewards_by_name_with_weights_on_the_bare_base(prompts, base, tmp_path):
+    run(
+        tmp_path / "ppo",
+        dataset_name=prompts,
+        model_name_or_path=base,
+        reward_funcs="lexicon | tests.trainers.ppo.setup:count_a",
+        reward_weights="1.0 | 0.5",
+    )
+    assert json.loads((tmp_path / "ppo" / "manifest.json").read_text())["status"] == "finished"
+
+
+def test_full_parameters(prompts, base, tmp_path):
+    run(tmp_path / "ppo", dataset_name=prompts, model_name_or_path=base, tuning="full", reward_funcs="lexicon")
+    assert (tmp_path / "ppo" / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        ({}, "PPO needs a reward"),
+        ({"reward_funcs": "no_such_module:function"}, "no_such_module"),
+        ({"reward_funcs": "lexicon", "reward_weights": "1.0 | 2.0"}, "2 reward_weights"),
+        ({"reward_funcs": "lexicon", "temperature": "0"}, "temperature"),
+        ({"reward_funcs": "lexicon", "target_kl": "0"}, "target_kl"),
+        ({"reward_funcs": "lexicon", "stop_token_id": "99999"}, "stop_token_id"),
+        ({"reward_funcs": "lexicon", "per_device_train_batch_size": "64"}, "fewer than"),
+        ({"reward_funcs": "lexicon", "response_length": "511"}, "prompts are longer"),
+        ({"reward_funcs": "lexicon", "policy_layers": "9"}, "policy_layers is 9"),
+        ({"reward_model_path": "nowhere/at/all"}, "nowhere/at/all"),
+    ],
+)
+def test_what_a_user_can_get_wrong(prompts, base, tmp_path, capsys, options, part):
+    with pytest.raises(SystemExit) as stopped:
+        run(tmp_path / "ppo", dataset_name=prompts, model_name_or_path=base, **options)
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert part in said and "Remedy:" in said and len(said.splitlines()) < 30
