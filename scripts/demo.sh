@@ -22,7 +22,7 @@ stay_offline
 
 machine=cpu
 python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' && machine=single_gpu
-launch=(accelerate launch --config_file "recipes/accelerate/$machine.yaml" --num_cpu_threads_per_process "$(cores)")
+launch=(accelerate launch --quiet --config_file "recipes/accelerate/$machine.yaml" --num_cpu_threads_per_process "$(cores)")
 
 # stage NUMBER NAME TITLE MINUTES RECIPE CONFIG PARENT...: run a recipe into runs/demo/NAME, from the runs of its parents.
 stage() {

@@ -19,14 +19,20 @@ class ScalarHead(nn.Module):
             weight: [1, H]; zeros by default, so that every score starts at 0.
         """
         super().__init__()
-        self.linear = nn.Linear(hidden_size, 1, bias=False, dtype=torch.float32)
+        self.linear = nn.Linear(hidden_size, 1, dtype=torch.float32)
         with torch.no_grad():
             self.linear.weight.copy_(torch.zeros(1, hidden_size) if weight is None else weight.float())
+            self.linear.bias.zero_()
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """[..., H] -> [...]"""
         output: torch.Tensor = self.linear(hidden.float()).squeeze(-1)
         return output
+
+    @torch.no_grad()
+    def shift(self, amount: torch.Tensor) -> None:
+        """Add a constant to every score."""
+        self.linear.bias.add_(amount)
 
 
 def token_logprobs(

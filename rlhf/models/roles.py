@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from rlhf.errors import ModelError
-from rlhf.models.heads import token_logprobs
+from rlhf.models.heads import ScalarHead, token_logprobs
 from rlhf.models.scoring import bare, hidden_states, softcap_of
 
 
@@ -86,6 +86,7 @@ class Roles(nn.Module, ABC):
     """
 
     temperature: float = 1.0
+    value_head: ScalarHead
 
     @abstractmethod
     def forward(self, sequences: Sequences) -> PolicyAndValues:

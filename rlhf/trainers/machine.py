@@ -12,7 +12,8 @@ def trainer_defaults() -> dict[str, object]:
 
     Nothing is reported to a tracker unless `report_to` names one.
     """
-    common: dict[str, object] = {"report_to": "none"}
+    # All that is trained takes part in every step; looking for what does not would cost a pass over the graph.
+    common: dict[str, object] = {"report_to": "none", "ddp_find_unused_parameters": False}
     if has_accelerator():
         return common
     return common | {

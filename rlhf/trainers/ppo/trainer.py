@@ -160,6 +160,8 @@ class PPOTrainer(Trainer):
         # 3. Policy, reference and value look at them in the form in which they will be trained: a merged adapter's
         #    log-probabilities differ in bfloat16, and the first ratio would not be 1.
         sequences, logprobs, entropies, reference_logprobs, values = self._look_at(sequences)
+        if self._rollouts_made == 0:
+            values = self._calibrate(values, scores, mask)
 
         # 4. Each token pays for its divergence from the reference; the last one gets the score.
         kl = kl_per_token(logprobs, reference_logprobs, args.kl_estimator) * mask
@@ -217,6 +219,17 @@ class PPOTrainer(Trainer):
             torch.cat([reference for _, _, reference in parts]),
             torch.cat([policy.values for _, policy, _ in parts]),
         )
+
+    def _calibrate(self, values: torch.Tensor, scores: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Shift the values, once, to the mean score of the first rollout.
+
+        Scores have no natural zero. Where the values begin far above them, every ending looks like a loss, and the
+        policy learns not to end before the value role has caught up.
+        """
+        reduce = self._sum_over_processes
+        shift = masked_mean(scores, torch.ones_like(scores), reduce) - masked_mean(values[:, :-1], mask, reduce)
+        self.roles.value_head.shift(shift)
+        return values + shift
 
     # The loss.
 

@@ -8,6 +8,7 @@ import torch
 from transformers import TrainerCallback
 
 from rlhf.errors import ConfigError, TrainingError
+from rlhf.trainers.ppo.advantages import masked_mean
 from rlhf.trainers.ppo.config import PPOConfig
 from tests.trainers.ppo.setup import count_a, fewer_a, ppo_trainer, separate_roles, shared_roles, weights_of
 
@@ -140,6 +141,20 @@ def test_gradients_are_clipped_by_role_and_the_logged_norm_is_the_true_one(tmp_p
         assert logged[f"grad_norm/{role}"] == pytest.approx(true[role].item(), rel=1e-5)
         clipped = torch.stack([p.grad.norm() for p in parameters]).norm()
         assert clipped == pytest.approx(min(0.01, true[role].item()), rel=1e-3)
+
+
+def test_values_begin_at_the_mean_score_and_are_shifted_once(tmp_path):
+    def far_from_zero(prompts, completions, **columns):
+        return [score - 100.0 for score in count_a(prompts, completions)]
+
+    trainer = ppo_trainer(tmp_path, shared_roles(), far_from_zero)
+    rows = [trainer.train_dataset[i] for i in range(8)]
+    first = trainer.roll_out(rows)
+    scores = trainer.meter.means(lambda tensor: tensor)["objective/scores"]
+    assert masked_mean(first.values, first.sequences.response_mask).item() == pytest.approx(scores, rel=1e-5)
+    bias = trainer.roles.value_head.linear.bias.clone()
+    trainer.roll_out(rows)
+    assert torch.equal(trainer.roles.value_head.linear.bias, bias)
 
 
 def test_a_missing_eos_is_paid_for_once(tmp_path):
