@@ -177,30 +177,32 @@ def test_a_response_ends_with_its_stop_token(tmp_path, stop, ends):
         assert generation.finished or len(generation.response_ids) == 40
 
 
-@pytest.mark.parametrize(("reward", "sign"), [(count_a, 1), (fewer_a, -1)])
-def test_it_learns_to_write_a_token_and_to_leave_it_out(tmp_path, reward, sign):
+def learn(folder, roles, reward, rollouts):
+    """How often the word is written, on average over each rollout, while the policy learns."""
     steps = Steps()
-    trainer = ppo_trainer(
-        tmp_path,
-        shared_roles(),
+    ppo_trainer(
+        folder,
+        roles,
         reward,
         callbacks=[steps],
         per_device_train_batch_size=32,
         gradient_accumulation_steps=1,
-        num_mini_batches=2,
-        learning_rate=1e-2,
+        learning_rate=2e-2,
+        value_learning_rate=5e-3,
         kl_coef=0.0,
         response_length=12,
-        total_episodes=64 * 16,
+        total_episodes=64 * rollouts,
         prompts=["Film review: A great cast. A", "Film review: a"] * 8,
-    )
-    trainer.train()
-    scores = [log["objective/scores"] for log in steps.logs if "objective/scores" in log]
-    first, last = sum(scores[:2]) / 2, sum(scores[-2:]) / 2
-    if sign > 0:
-        assert last > first + 1.0
-    else:
-        assert last > first and last > -0.1
+    ).train()
+    return [abs(log["objective/scores"]) for log in steps.logs if "objective/scores" in log]
+
+
+def test_it_learns_to_write_a_word_and_to_leave_it_out_when_the_reward_is_negated(tmp_path):
+    roles = shared_roles()
+    rising = learn(tmp_path / "more", roles, count_a, rollouts=16)
+    assert rising[-1] > rising[0] + 1.0
+    falling = learn(tmp_path / "fewer", roles, fewer_a, rollouts=10)
+    assert falling[-1] < 0.5 * falling[0]
 
 
 def test_evaluation_measures_held_out_prompts(tmp_path):
