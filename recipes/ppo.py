@@ -16,7 +16,13 @@ from rlhf.plots import plot_metrics
 from rlhf.runs import Run
 from rlhf.trainers.machine import trainer_defaults
 from rlhf.trainers.options import DataOptions
-from rlhf.trainers.ppo.build import RewardOptions, build_roles, build_scorer, load_separate_rewards
+from rlhf.trainers.ppo.build import (
+    RewardOptions,
+    build_roles,
+    build_scorer,
+    further_columns,
+    load_separate_rewards,
+)
 from rlhf.trainers.ppo.config import PPOConfig
 from rlhf.trainers.ppo.trainer import PPOTrainer
 from rlhf.trainers.stage import checkpoint_to_resume, final_metrics, require_room, run_training
@@ -84,8 +90,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         scorer=build_scorer(roles, tokenizer, rewards, weights, args),
         args=args,
         processing_class=tokenizer,
-        train_dataset=to_dataset(rows.train, "prompts"),
-        eval_dataset=to_dataset(rows.evaluation, "prompts") if rows.evaluation else None,
+        train_dataset=to_dataset(rows.train, "prompts", keep=further_columns(rows.train)),
+        eval_dataset=to_dataset(rows.evaluation, "prompts", keep=further_columns(rows.evaluation))
+        if rows.evaluation
+        else None,
     )
 
     # 3. Train, measure on held-out prompts, save.

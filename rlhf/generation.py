@@ -59,7 +59,8 @@ def generate(
         max_new_tokens: the longest response.
         seed: of the draws; the same seed, prompts and batch size give the same responses on one machine.
         temperature: divides the logits; 0 takes the likeliest token.
-        stop_token_ids: what ends a response, the tokenizer's EOS by default; an empty list lets all run to the end.
+        stop_token_ids: what ends a response, by default the EOS of tokenizer and model folder; an empty list lets all
+            run to the end.
         description: shows a progress bar under that name.
 
     Returns:
@@ -73,7 +74,7 @@ def generate(
             f"Can't sample {max_new_tokens} tokens at temperature {temperature}.",
             remedy="use a temperature of 0 or more and at least one token.",
         )
-    stops = [tokenizer.eos_token_id] if stop_token_ids is None else list(stop_token_ids)
+    stops = ends_of_turn(model, tokenizer) if stop_token_ids is None else list(stop_token_ids)
     ids = [_ids_of(tokenizer, prompt) for prompt in prompts]
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
     device = next(model.parameters()).device
@@ -88,6 +89,13 @@ def generate(
             for i, response, logprobs in zip(rows, sampled, draw.logprobs(), strict=True):
                 results[i] = _cut(ids[i], response, logprobs, stops)
     return [results[i] for i in range(len(ids))]
+
+
+def ends_of_turn(model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The tokenizer's EOS, and what the model folder names beside it: chat models often have another token for it."""
+    shipped = bare(model).generation_config.eos_token_id
+    beside = shipped if isinstance(shipped, list) else [shipped]
+    return sorted({tokenizer.eos_token_id, *beside} - {None, tokenizer.pad_token_id})
 
 
 def _ids_of(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[int]:

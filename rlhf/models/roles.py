@@ -112,6 +112,10 @@ class Roles(nn.Module, ABC):
     def load(self, folder: Path) -> None:
         """Read back what `save` wrote, into the same modules."""
 
+    def train(self, mode: bool = True) -> "Roles":
+        """Stay in evaluation mode: with dropout, the ratio to the rollout's own policy would not be 1."""
+        return super().train(False)
+
     def run_trunk(self, sequences: Sequences) -> Sequences:
         """The sequences with the states beneath what is trained, where they can be kept for the whole rollout."""
         return sequences

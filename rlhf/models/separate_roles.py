@@ -47,6 +47,7 @@ class SeparateRoles(Roles):
         self.reference: Any = reference.eval().requires_grad_(False) if reference is not None else None
         size = bare(value_model).config.get_text_config().hidden_size
         self.value_head = value_head or ScalarHead(size)
+        self.eval()
         check_logprobs(policy)
 
     def forward(self, sequences: Sequences) -> PolicyAndValues:

@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from rlhf.errors import ModelError
-from rlhf.models.adapters import active_adapter, adapter_parameters, merged_adapter, tuner_layers
+from rlhf.models.adapters import active_adapter, adapter_parameters, merged_adapter
 from rlhf.models.heads import ScalarHead
 from rlhf.models.roles import (
     PolicyAndValues,
@@ -68,6 +68,7 @@ class SharedRoles(Roles):
         decoder = decoder_of(bare(model))
         self._tops = {depth: DecoderTop(decoder, depth) for depth in self.depths.values()}
         self._fix_trainable_parameters()
+        self.eval()
         check_logprobs(model)
 
     @classmethod
@@ -104,6 +105,11 @@ class SharedRoles(Roles):
         if sft_adapter:
             _add_saved(model, REFERENCE, sft_adapter)
         score = _add_saved(model, REWARD, reward_adapter) if reward_adapter else None
+        if reward_adapter and score is None:
+            raise ModelError(
+                f"{reward_adapter} has no score head: it is not a reward model.",
+                remedy="give a run of recipes/reward.py as reward_model_path.",
+            )
         value_start = reward_adapter or sft_adapter
         if value_start:
             _add_saved(model, VALUE, value_start)
@@ -126,13 +132,13 @@ class SharedRoles(Roles):
         for adapter, role in ((POLICY, "policy"), (VALUE, "value")):
             for name, parameter in adapter_parameters(self.model, adapter):
                 number = LAYER_NUMBER.search(name)
-                in_top = number is None or int(number[1]) >= layers - self.depths[role]
-                parameter.requires_grad_(in_top and (number is not None or self.depths[role] == layers))
+                if number is None:
+                    raise ModelError(
+                        f"The {role} adapter has weights outside the decoder layers: {name}.",
+                        remedy="use LoRA on linear layers of the decoder only, without lora_modules_to_save.",
+                    )
+                parameter.requires_grad_(int(number[1]) >= layers - self.depths[role])
         self.value_head.requires_grad_(True)
-        for layer in tuner_layers(self.model):
-            for dropout in getattr(layer, "lora_dropout", {}).values():
-                if isinstance(dropout, nn.Dropout):
-                    dropout.p = 0.0  # the probabilities of a rollout must be those of its training forward
 
     def forward(self, sequences: Sequences) -> PolicyAndValues:
         sequences = sequences if sequences.trunk else self.run_trunk(sequences)
@@ -148,7 +154,7 @@ class SharedRoles(Roles):
     def _logprobs(self, adapter: str | None, sequences: Sequences) -> tuple[torch.Tensor, torch.Tensor]:
         with active_adapter(self.model, adapter):
             hidden = self._top("policy", sequences)
-        return response_logprobs(bare(self.model), hidden, sequences, self.temperature)
+            return response_logprobs(bare(self.model), hidden, sequences, self.temperature)
 
     def _top(self, role: str, sequences: Sequences) -> torch.Tensor:
         depth = self.depths[role]

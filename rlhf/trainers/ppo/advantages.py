@@ -41,8 +41,9 @@ def whiten(
 def kl_per_token(logprobs: torch.Tensor, reference_logprobs: torch.Tensor, estimator: str) -> torch.Tensor:
     """Estimates of KL(policy || reference) at each sampled token, [B, R] in nats.
 
-    `k1` is the log-ratio: unbiased, of either sign. `k3` is exp(-k1) - 1 + k1: unbiased too, never negative, of less
-    variance (http://joschu.net/blog/kl-approx.html).
+    `k1` is the log-ratio: unbiased, of either sign. `k3` is exp(-k1) - 1 + k1: unbiased as an estimate too, never
+    negative, of less variance (http://joschu.net/blog/kl-approx.html); but the gradient of a reward that it is part of
+    is biased, which k1's is not.
     """
     log_ratio = logprobs - reference_logprobs
     if estimator == "k1":

@@ -76,6 +76,11 @@ def load_separate_rewards(options: RewardOptions, model_options: ModelOptions) -
     return [load_reward(spec) for spec in specs], weights
 
 
+def further_columns(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """The columns beyond the prompt, which reward functions may want."""
+    return tuple(sorted({name for row in rows for name in row} - {"prompt"}))
+
+
 def build_roles(model_options: ModelOptions, reward_options: RewardOptions) -> Roles:
     """One base with an adapter for each role; whole models where all weights are trained."""
     if model_options.tuning == "full":

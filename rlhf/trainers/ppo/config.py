@@ -60,6 +60,18 @@ class PPOConfig(TrainingArguments):
         ]
         if self.total_episodes is not None and self.max_steps > 0:
             problems.append("total_episodes and max_steps both say how long to train; give one of them")
+        if self.stop_token is None and self.stop_token_id is None:
+            needs_a_stop = {
+                "missing_eos_penalty": self.missing_eos_penalty,
+                "bootstrap_truncated": self.bootstrap_truncated,
+            }
+            problems += [
+                f"{name} needs a stop token, and stop_token is null" for name, on in needs_a_stop.items() if on
+            ]
+        if self.fp16 or self.bf16:
+            problems.append("fp16 and bf16 mix precisions; PPO computes in the model's own (--dtype bfloat16)")
+        if self.activation_checkpointing:
+            problems.append("activation_checkpointing can't be used; lower per_device_train_batch_size instead")
         if problems:
             raise ConfigError("Some options of PPO can't be used.", problems=problems, remedy="correct them.")
         self.remove_unused_columns = False

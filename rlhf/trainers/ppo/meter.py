@@ -23,6 +23,6 @@ class Meter:
         if not self._sums:
             return {}
         names = sorted(self._sums)
-        totals = sum_over_processes(torch.stack([self._sums[name] for name in names]))
+        totals = sum_over_processes(torch.stack([self._sums[name].cpu() for name in names]))
         self._sums = {}
         return {name: float(total / count) for name, (total, count) in zip(names, totals, strict=True) if count > 0}

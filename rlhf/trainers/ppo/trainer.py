@@ -33,6 +33,13 @@ from rlhf.trainers.ppo.scoring import Scorer
 STATE_FILE = "ppo_state.json"
 
 
+class EpochSampler(RepeatSampler):
+    """Repeats each batch of prompts, in an order that follows from the seed and the epoch: a resume finds it again."""
+
+    def set_epoch(self, epoch: int) -> None:
+        self.generator.manual_seed((self.seed or 0) + epoch)
+
+
 class PPOTrainer(Trainer):
     """Trains the policy and value roles on rewards of the policy's own responses."""
 
@@ -70,6 +77,11 @@ class PPOTrainer(Trainer):
                 f"The data set has {len(train_dataset):,} prompts, fewer than the {args.batch_size:,} of one rollout.",
                 remedy="lower per_device_train_batch_size, gradient_accumulation_steps or num_mini_batches.",
             )
+        if eval_dataset is not None and len(eval_dataset) < args.world_size:
+            raise ConfigError(
+                f"There are {len(eval_dataset)} held-out prompts for {args.world_size} processes.",
+                remedy="give at least one for each process.",
+            )
         _round_up_to_rollouts(args)
         roles.temperature = args.temperature
         self.scorer = scorer
@@ -106,8 +118,8 @@ class PPOTrainer(Trainer):
         )
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
-        return RepeatSampler(
-            data_source=self.train_dataset if train_dataset is None else train_dataset,
+        return EpochSampler(
+            self.train_dataset if train_dataset is None else train_dataset,
             mini_repeat_count=1,
             batch_size=self.args.batch_size,
             repeat_count=self.args.num_ppo_epochs * self.args.micro_batches,
@@ -165,6 +177,7 @@ class PPOTrainer(Trainer):
 
         # 4. Each token pays for its divergence from the reference; the last one gets the score.
         kl = kl_per_token(logprobs, reference_logprobs, args.kl_estimator) * mask
+        self._measure_sampling(generations, logprobs, mask)
         rewards, penalties = token_rewards(scores, kl, mask, self.kl_controller.coefficient)
         if args.whiten_rewards:
             rewards = whiten(rewards, mask, shift_mean=False, sum_over_processes=self._sum_over_processes)
@@ -331,6 +344,12 @@ class PPOTrainer(Trainer):
         add("response/length", mask.sum(-1))
         add("response/finished", finished)
 
+    def _measure_sampling(self, generations: Sequence[Generation], logprobs: torch.Tensor, mask: torch.Tensor) -> None:
+        """How far sampling, with a merged adapter and a cache, was from the policy that is trained: 0 in float32."""
+        sampled = torch.zeros_like(logprobs)
+        sampled[mask] = torch.tensor([x for g in generations for x in g.logprobs], device=logprobs.device)
+        self.meter.add("policy/sampling_gap", sampled - logprobs, mask)
+
     def _measure_losses(self, rollout: Rollout, output: Any, policy: Any, value: Any, mask: torch.Tensor) -> None:
         add = self.meter.add
         add("policy/approxkl_avg", 0.5 * (output.logprobs - rollout.logprobs) ** 2, mask)
@@ -364,6 +383,8 @@ class PPOTrainer(Trainer):
     # Saving and resuming.
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        if not self.args.should_save:
+            return
         folder = Path(output_dir or str(self.args.output_dir))
         folder.mkdir(parents=True, exist_ok=True)
         self.roles.save(folder)
@@ -381,6 +402,9 @@ class PPOTrainer(Trainer):
         state = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
         self.episodes, self._rollouts_made = state["episodes"], state["rollouts"]
         self.kl_controller.coefficient = state["kl_coef"]
+
+    def _load_best_model(self) -> None:
+        self.roles.load(Path(str(self.state.best_model_checkpoint)))
 
     # Small helpers.
 
@@ -415,7 +439,8 @@ def _as_they_are(rows: list[Any]) -> Any:
     return rows
 
 
-def _stop_token_ids(args: PPOConfig, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+def _stop_token_ids(args: PPOConfig, tokenizer: PreTrainedTokenizerBase) -> list[int] | None:
+    """The option's token; None is what ends a response by the tokenizer and the model folder."""
     if args.stop_token_id is not None:
         if not 0 <= args.stop_token_id < len(tokenizer):
             raise ConfigError(
@@ -423,7 +448,7 @@ def _stop_token_ids(args: PPOConfig, tokenizer: PreTrainedTokenizerBase) -> list
                 remedy="use tokenizer.convert_tokens_to_ids(...) to find the token's id.",
             )
         return [args.stop_token_id]
-    return [tokenizer.eos_token_id] if args.stop_token == "eos" else []
+    return None if args.stop_token == "eos" else []
 
 
 def _round_up_to_rollouts(args: PPOConfig) -> None:
@@ -431,9 +456,13 @@ def _round_up_to_rollouts(args: PPOConfig) -> None:
     unit = args.steps_per_rollout
     if args.total_episodes is not None:
         args.max_steps = -(-args.total_episodes // args.batch_size) * unit
-    for name in ("logging_steps", "save_steps", "eval_steps"):
-        steps = getattr(args, name)
-        if steps is not None and steps >= 1:
-            setattr(args, name, -(-int(steps) // unit) * unit)
     if args.max_steps > 0:
         args.max_steps = -(-args.max_steps // unit) * unit
+    for name in ("logging_steps", "eval_steps", "save_steps"):
+        steps = getattr(args, name)
+        if steps is not None and 0 < steps < 1:
+            raise ConfigError(f"{name} is a share of the run ({steps}).", remedy="give it in optimizer steps.")
+        if steps is not None:
+            # A best checkpoint must have been saved where it was evaluated.
+            multiple = args.eval_steps if name == "save_steps" and args.load_best_model_at_end else unit
+            setattr(args, name, -(-int(steps) // int(multiple or unit)) * int(multiple or unit))

@@ -2,14 +2,18 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig, PeftModel
 from transformers import TrainerCallback
 
 from rlhf.errors import ConfigError, TrainingError
+from rlhf.models.shared_roles import SharedRoles
 from rlhf.trainers.ppo.advantages import masked_mean
 from rlhf.trainers.ppo.config import PPOConfig
+from tests.tiny import tiny_causal_lm
 from tests.trainers.ppo.setup import count_a, fewer_a, ppo_trainer, separate_roles, shared_roles, weights_of
 
 FORMS = [shared_roles, separate_roles]
@@ -226,10 +230,6 @@ def test_a_resumed_run_goes_on_as_if_nothing_had_happened(tmp_path, roles):
 
 
 def test_what_is_saved_loads_with_plain_peft(tmp_path):
-    from peft import PeftModel
-
-    from tests.tiny import tiny_causal_lm
-
     trainer = ppo_trainer(tmp_path, shared_roles(policy_layers=2), learning_rate=1e-2)
     trainer.train()
     trainer.save_model()
@@ -283,3 +283,65 @@ def test_frozen_parts_of_a_shallow_policy_stay_those_of_the_reference():
     names = [n for n, p in roles.named_parameters() if p.requires_grad and ".default." in n]
     assert names and all(".layers.2." in name for name in names)
     assert weights_of(roles.role_parameters()["policy"])
+
+
+def test_a_resume_in_a_later_epoch_finds_its_prompts_again(tmp_path):
+    options = {"total_episodes": 40, "learning_rate": 1e-2, "save_strategy": "steps", "save_steps": 4}
+    prompts = ["Film review: A", "You are"]
+
+    def few(trainer):
+        trainer.train_dataset = trainer.train_dataset.select(range(18))  # two rollouts an epoch
+        return trainer
+
+    whole = few(ppo_trainer(tmp_path / "whole", shared_roles(), prompts=prompts, **options))
+    whole.train()
+    again = few(ppo_trainer(tmp_path / "again", shared_roles(), prompts=prompts, **options))
+    again.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-12"))
+    for role, parameters in whole.roles.role_parameters().items():
+        for one, other in zip(parameters, again.roles.role_parameters()[role], strict=True):
+            assert torch.equal(one, other)
+
+
+def test_the_best_checkpoint_is_loaded_at_the_end(tmp_path):
+    trainer = ppo_trainer(
+        tmp_path,
+        shared_roles(),
+        total_episodes=24,
+        learning_rate=1e-2,
+        eval_strategy="steps",
+        eval_steps=4,
+        save_strategy="steps",
+        save_steps=8,
+        load_best_model_at_end=True,
+        metric_for_best_model="eval_objective/scores",
+        greater_is_better=True,
+    )
+    trainer.train()
+    best = shared_roles()
+    best.load(Path(trainer.state.best_model_checkpoint))
+    for ours, saved in zip(trainer.roles.parameters(), best.parameters(), strict=True):
+        assert torch.equal(ours, saved)
+
+
+def test_nothing_drops_out_in_training_mode(tmp_path):
+    shape = LoraConfig(r=8, target_modules="all-linear", lora_dropout=0.5, init_lora_weights=False)
+    roles = SharedRoles.build(tiny_causal_lm(), new_adapter=shape)
+    roles.train()
+    trainer = ppo_trainer(tmp_path, roles)
+    rollout = trainer.roll_out([trainer.train_dataset[i] for i in range(8)])
+    with torch.no_grad():
+        assert torch.equal(roles(rollout.sequences).logprobs, rollout.logprobs)
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        ({"stop_token": None, "missing_eos_penalty": 1.0}, "missing_eos_penalty needs a stop token"),
+        ({"bf16": True}, "--dtype bfloat16"),
+        ({"gradient_checkpointing": True}, "activation_checkpointing"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:`gradient_checkpointing` is deprecated")
+def test_what_ppo_does_not_support_is_refused(tmp_path, options, part):
+    with pytest.raises(ConfigError, match=part):
+        PPOConfig(output_dir=str(tmp_path), use_cpu=True, **options)
