@@ -93,5 +93,5 @@ cores() {
 # No hub, no telemetry: everything comes from files. A tracker that is logged in may still be chosen.
 stay_offline() {
     export HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1 GRADIO_ANALYTICS_ENABLED=False
-    export WANDB_MODE="${WANDB_MODE:-offline}" TOKENIZERS_PARALLELISM=false
+    export TOKENIZERS_PARALLELISM=false
 }

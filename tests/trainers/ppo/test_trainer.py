@@ -311,7 +311,7 @@ def test_the_best_checkpoint_is_loaded_at_the_end(tmp_path):
         eval_strategy="steps",
         eval_steps=4,
         save_strategy="steps",
-        save_steps=8,
+        save_steps=4,
         load_best_model_at_end=True,
         metric_for_best_model="eval_objective/scores",
         greater_is_better=True,
