@@ -56,10 +56,6 @@ class Sequences:
             {role: states[rows, columns] for role, states in self.trunk.items()},
         )
 
-    def narrow(self, rows: torch.Tensor) -> "Sequences":
-        """Some rows, at full width and without shared states."""
-        return Sequences(self.input_ids[rows], self.attention_mask[rows], self.prompt_width, trunk={})
-
     def with_trunk(self, trunk: dict[str, torch.Tensor]) -> "Sequences":
         return replace(self, trunk=trunk)
 

@@ -38,6 +38,15 @@ def position_ids(attention_mask: torch.Tensor) -> torch.Tensor:
     return (attention_mask.long().cumsum(-1) - 1).clamp(min=0)
 
 
+def masked(attention_mask: torch.Tensor) -> dict[str, Any]:
+    """How every forward of a decoder is asked for: by mask [B, T], with positions of its own, without a cache."""
+    return {
+        "attention_mask": attention_mask.long(),
+        "position_ids": position_ids(attention_mask),
+        "use_cache": False,
+    }
+
+
 @torch.no_grad()
 def run_bottom(
     decoder: Any, depths: Sequence[int], input_ids: torch.Tensor, attention_mask: torch.Tensor
@@ -66,12 +75,7 @@ def run_bottom(
 
     handles = [decoder.layers[-k].register_forward_pre_hook(keep(k), with_kwargs=True) for k in set(depths)]
     try:
-        decoder(
-            input_ids=input_ids,
-            attention_mask=attention_mask.long(),
-            position_ids=position_ids(attention_mask),
-            use_cache=False,
-        )
+        decoder(input_ids=input_ids, **masked(attention_mask))
     except _Reached:
         pass
     finally:
@@ -103,12 +107,7 @@ class DecoderTop:
         Returns:
             The last hidden states after the final norm, [B, T, H].
         """
-        output: torch.Tensor = self._view(
-            inputs_embeds=hidden,
-            attention_mask=attention_mask.long(),
-            position_ids=position_ids(attention_mask),
-            use_cache=False,
-        ).last_hidden_state
+        output: torch.Tensor = self._view(inputs_embeds=hidden, **masked(attention_mask)).last_hidden_state
         return output
 
 

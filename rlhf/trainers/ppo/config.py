@@ -1,5 +1,6 @@
 """The options of PPO, named as in TRL and `TrainingArguments`."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -7,6 +8,13 @@ from typing import Any, Literal
 from transformers import TrainingArguments
 
 from rlhf.errors import ConfigError
+
+# What `accelerate launch` tells its processes.
+SHARDING_VARIABLES = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
+
+
+def _is_on(variable: str) -> bool:
+    return os.environ.get(variable, "false").lower() in ("true", "1")
 
 
 def _option(default: Any, help: str) -> Any:
@@ -29,6 +37,7 @@ class PPOConfig(TrainingArguments):
     num_ppo_epochs: int = _option(4, "Epochs over each rollout.")
     num_mini_batches: int = _option(1, "Optimizer steps in each epoch over a rollout.")
     local_rollout_forward_batch_size: int = _option(32, "Sequences in each forward without gradients.")
+    generation_batch_size: int | None = _option(None, "Responses sampled at once; all of a rollout by default.")
     response_length: int = _option(53, "Longest response in tokens.")
     temperature: float = _option(1.0, "Sampling temperature; all log-probabilities are taken at it.")
     stop_token: Literal["eos"] | None = _option("eos", "What ends a response: the tokenizer's EOS, or nothing.")
@@ -44,7 +53,11 @@ class PPOConfig(TrainingArguments):
     target_kl: float | None = _option(None, "KL per sequence, in nats, that an adaptive coefficient steers towards.")
     kl_horizon: int = _option(10_000, "Episodes over which the adaptive coefficient adjusts.")
     cliprange: float = _option(0.2, "Range of the probability ratio in the policy loss.")
-    vf_coef: float = _option(0.1, "Weight of the value loss.")
+    vf_coef: float = _option(
+        0.1,
+        "Weight of the value loss. Each role is clipped by its own norm and Adam takes no notice of a scale, so it "
+        "matters only where policy and value share weights; value_learning_rate sets the pace of the value role.",
+    )
     cliprange_value: float = _option(0.2, "Range of the values around those of the rollout in the value loss.")
     gamma: float = _option(1.0, "Discount.")
     lam: float = _option(0.95, "Lambda of generalized advantage estimation.")
@@ -52,6 +65,11 @@ class PPOConfig(TrainingArguments):
     whiten_advantages: bool = _option(True, "Whether advantages are brought to mean 0 and variance 1.")
 
     def __post_init__(self) -> None:
+        if self.fsdp or self.deepspeed or any(_is_on(variable) for variable in SHARDING_VARIABLES):
+            raise ConfigError(
+                "FSDP and DeepSpeed can't be used in PPO: they would take apart the base that its roles share.",
+                remedy="launch with recipes/accelerate/multi_gpu.yaml; --tuning qlora is for large bases.",
+            )
         super().__post_init__()  # type: ignore[no-untyped-call]
         problems = [
             f"{name} is {getattr(self, name)}; it must be {wanted}"
@@ -101,6 +119,7 @@ RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
     ("num_ppo_epochs", "at least 1", lambda x: x >= 1),
     ("num_mini_batches", "at least 1", lambda x: x >= 1),
     ("local_rollout_forward_batch_size", "at least 1", lambda x: x >= 1),
+    ("generation_batch_size", "at least 1", lambda x: x >= 1),
     ("response_length", "at least 1", lambda x: x >= 1),
     ("total_episodes", "at least 1", lambda x: x >= 1),
     ("temperature", "above 0 (at 0 there is nothing to explore)", lambda x: x > 0),

@@ -6,7 +6,47 @@ from dataclasses import dataclass
 import torch
 
 from rlhf.generation import Generation
-from rlhf.models.roles import Sequences
+from rlhf.models.roles import PolicyAndValues, Sequences
+
+
+@dataclass
+class Views:
+    """How the roles see the sequences of a rollout. B sequences, P prompt and R response positions.
+
+    Attributes:
+        sequences: with the states beneath what is trained.
+        logprobs: of the response tokens under the policy, [B, R].
+        entropies: of the policy's distributions, [B, R].
+        reference_logprobs: of the response tokens under the reference, [B, R].
+        values: before each response token, and after the last position, [B, R + 1].
+    """
+
+    sequences: Sequences
+    logprobs: torch.Tensor
+    entropies: torch.Tensor
+    reference_logprobs: torch.Tensor
+    values: torch.Tensor
+
+    @classmethod
+    def empty(cls, sequences: Sequences) -> "Views":
+        """Zeros, to `put` parts into."""
+        mask = sequences.response_mask
+        zeros = torch.zeros(mask.shape, device=mask.device)
+        values = torch.zeros(len(mask), mask.shape[1] + 1, device=mask.device)
+        return cls(sequences, zeros, zeros.clone(), zeros.clone(), values)
+
+    def put(self, rows: torch.Tensor, part: Sequences, seen: PolicyAndValues, reference: torch.Tensor) -> None:
+        """Fill in some rows, which `Sequences.select` has cut to the columns that they use."""
+        width = part.response_mask.shape[1]
+        self.logprobs[rows, :width] = seen.logprobs
+        self.entropies[rows, :width] = seen.entropies
+        self.reference_logprobs[rows, :width] = reference
+        self.values[rows, : width + 1] = seen.values
+        start = self.sequences.prompt_width - part.prompt_width
+        for role, states in part.trunk.items():
+            if role not in self.sequences.trunk:
+                self.sequences.trunk[role] = states.new_zeros(*self.sequences.input_ids.shape, states.shape[-1])
+            self.sequences.trunk[role][rows, start : start + states.shape[1]] = states
 
 
 @dataclass

@@ -27,7 +27,7 @@ from rlhf.trainers.ppo.config import PPOConfig
 from rlhf.trainers.ppo.kl_control import KLController
 from rlhf.trainers.ppo.losses import policy_loss, value_loss
 from rlhf.trainers.ppo.meter import Meter
-from rlhf.trainers.ppo.rollout import MicroBatch, Rollout, minibatch_rows, pad_generations
+from rlhf.trainers.ppo.rollout import MicroBatch, Rollout, Views, minibatch_rows, pad_generations
 from rlhf.trainers.ppo.scoring import Scorer
 
 STATE_FILE = "ppo_state.json"
@@ -171,12 +171,13 @@ class PPOTrainer(Trainer):
 
         # 3. Policy, reference and value look at them in the form in which they will be trained: a merged adapter's
         #    log-probabilities differ in bfloat16, and the first ratio would not be 1.
-        sequences, logprobs, entropies, reference_logprobs, values = self._look_at(sequences)
+        views = self._look_at(sequences)
+        logprobs, values = views.logprobs, views.values
         if self._rollouts_made == 0:
             values = self._calibrate(values, scores, mask)
 
         # 4. Each token pays for its divergence from the reference; the last one gets the score.
-        kl = kl_per_token(logprobs, reference_logprobs, args.kl_estimator) * mask
+        kl = kl_per_token(logprobs, views.reference_logprobs, args.kl_estimator) * mask
         self._measure_sampling(generations, logprobs, mask)
         rewards, penalties = token_rewards(scores, kl, mask, self.kl_controller.coefficient)
         if args.whiten_rewards:
@@ -190,12 +191,12 @@ class PPOTrainer(Trainer):
 
         # 6. Keep the figures, and steer the KL coefficient by the KL that was seen.
         self._count_rollout(len(rows))
-        self._measure(raw_scores, scores, kl, penalties, logprobs, entropies, mask, finished)
+        self._measure(raw_scores, scores, kl, penalties, logprobs, views.entropies, mask, finished)
         self._steer_kl(kl, len(rows))
         times = {"generate": answered - started, "score": scored - answered, "forward": time.monotonic() - scored}
         for phase, seconds in times.items():
             self.meter.add(f"time/{phase}", torch.tensor(seconds))
-        return Rollout(sequences, logprobs, values[:, :-1] * mask, advantages, returns)
+        return Rollout(views.sequences, logprobs, values[:, :-1] * mask, advantages, returns)
 
     def _answer(self, rows: Sequence[dict[str, Any]], seed: int) -> list[Generation]:
         with self.roles.sampling() as policy:
@@ -205,7 +206,7 @@ class PPOTrainer(Trainer):
                 [row["prompt"] for row in rows],
                 max_new_tokens=self.args.response_length,
                 temperature=self.args.temperature,
-                batch_size=self.args.local_rollout_forward_batch_size,
+                batch_size=self.args.generation_batch_size or len(rows),
                 stop_token_ids=self.stop_token_ids,
                 seed=seed,
             )
@@ -215,23 +216,14 @@ class PPOTrainer(Trainer):
             scores = scores * finished
         return scores - (self.args.missing_eos_penalty or 0.0) * ~finished
 
-    def _look_at(
-        self, sequences: Sequences
-    ) -> tuple[Sequences, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Shared states, policy log-probabilities and entropies, reference log-probabilities and values."""
-        roles = self.roles
-        parts = []
-        for rows in chunks(len(sequences.input_ids), self.args.local_rollout_forward_batch_size):
-            part = roles.run_trunk(sequences.narrow(rows))
-            parts.append((part, roles(part), roles.reference_logprobs(part)))
-        trunk = {role: torch.cat([part.trunk[role] for part, _, _ in parts]) for role in parts[0][0].trunk}
-        return (
-            sequences.with_trunk(trunk),
-            torch.cat([policy.logprobs for _, policy, _ in parts]),
-            torch.cat([policy.entropies for _, policy, _ in parts]),
-            torch.cat([reference for _, _, reference in parts]),
-            torch.cat([policy.values for _, policy, _ in parts]),
-        )
+    def _look_at(self, sequences: Sequences) -> Views:
+        """Run every role over the sequences. Those of similar length go together, without their padding."""
+        views = Views.empty(sequences)
+        by_length = sequences.attention_mask.sum(-1).argsort(stable=True)
+        for rows in torch.split(by_length, self.args.local_rollout_forward_batch_size):
+            part = self.roles.run_trunk(sequences.select(rows))
+            views.put(rows, part, self.roles(part), self.roles.reference_logprobs(part))
+        return views
 
     def _calibrate(self, values: torch.Tensor, scores: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Shift the values, once, to the mean score of the first rollout.
@@ -309,10 +301,10 @@ class PPOTrainer(Trainer):
             generations = self._answer(batch, seed=self.args.seed + int(part[0]) * world + rank)
             sequences = pad_generations(generations, self._tokenizer.pad_token_id, self.roles.device)
             scores = self.scorer(batch, generations)
-            sequences, logprobs, _, reference_logprobs, _ = self._look_at(sequences)
+            views = self._look_at(sequences)
             mask = sequences.response_mask
             meter.add("objective/scores", scores)
-            meter.add("objective/kl", ((logprobs - reference_logprobs) * mask).sum(-1))
+            meter.add("objective/kl", ((views.logprobs - views.reference_logprobs) * mask).sum(-1))
             meter.add("response/length", mask.sum(-1))
             meter.add("response/finished", torch.tensor([float(g.finished) for g in generations]))
         metrics = {f"{metric_key_prefix}_{name}": v for name, v in meter.means(self._sum_over_processes).items()}

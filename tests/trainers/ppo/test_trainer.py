@@ -55,6 +55,24 @@ def test_rollout_logprobs_equal_those_of_sampling(tmp_path, policy_layers):
         torch.testing.assert_close(ours, torch.tensor(generation.logprobs), atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("value_layers", [1, 3])
+def test_the_size_of_forward_batches_changes_nothing(tmp_path, value_layers):
+    trainer = ppo_trainer(tmp_path, shared_roles(policy_layers=1, value_layers=value_layers))
+    rows = [trainer.train_dataset[i] for i in range(8)]
+    generations = trainer._answer(rows, seed=1)
+    trainer._answer = lambda rows, seed: generations
+    rollouts = []
+    for size in (8, 3, 1):
+        trainer.args.local_rollout_forward_batch_size = size
+        rollouts.append(trainer.roll_out(rows))
+    for rollout in rollouts[1:]:
+        for name in ("logprobs", "values", "advantages", "returns"):
+            torch.testing.assert_close(getattr(rollout, name), getattr(rollouts[0], name), atol=1e-5, rtol=1e-5)
+        mask = rollout.sequences.attention_mask
+        for role, states in rollout.sequences.trunk.items():
+            torch.testing.assert_close(states[mask], rollouts[0].sequences.trunk[role][mask], atol=1e-5, rtol=1e-5)
+
+
 def test_optimizer_steps_are_epochs_times_minibatches_times_rollouts(tmp_path):
     trainer = ppo_trainer(tmp_path, shared_roles(), num_ppo_epochs=3, total_episodes=24)
     trainer.train()
@@ -339,9 +357,17 @@ def test_nothing_drops_out_in_training_mode(tmp_path):
         ({"stop_token": None, "missing_eos_penalty": 1.0}, "missing_eos_penalty needs a stop token"),
         ({"bf16": True}, "--dtype bfloat16"),
         ({"gradient_checkpointing": True}, "activation_checkpointing"),
+        ({"fsdp": "full_shard"}, "multi_gpu.yaml"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:`gradient_checkpointing` is deprecated")
 def test_what_ppo_does_not_support_is_refused(tmp_path, options, part):
     with pytest.raises(ConfigError, match=part):
         PPOConfig(output_dir=str(tmp_path), use_cpu=True, **options)
+
+
+@pytest.mark.parametrize("engine", ["FSDP", "DEEPSPEED"])
+def test_a_launch_that_shards_the_shared_base_is_refused(tmp_path, monkeypatch, engine):
+    monkeypatch.setenv(f"ACCELERATE_USE_{engine}", "true")
+    with pytest.raises(ConfigError, match=r"multi_gpu\.yaml"):
+        PPOConfig(output_dir=str(tmp_path), use_cpu=True)
