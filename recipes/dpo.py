@@ -7,7 +7,7 @@ import rlhf.trainers.quiet  # noqa: F401  # isort: skip
 from collections.abc import Sequence
 
 from transformers import set_seed
-from trl import DPOConfig, DPOTrainer
+from trl import DPOConfig
 
 from rlhf.config import parse
 from rlhf.data import to_dataset
@@ -24,6 +24,7 @@ from rlhf.plots import plot_metrics
 from rlhf.runs import Run
 from rlhf.trainers.machine import trainer_defaults
 from rlhf.trainers.options import DataOptions
+from rlhf.trainers.pair_lengths import LengthGroupedDPOTrainer
 from rlhf.trainers.stage import checkpoint_to_resume, final_metrics, run_training, save_model, say_lengths
 from rlhf.trainers.trackers import prepare_trackers
 
@@ -73,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     model = load_causal_lm(model_options, adapter=location.adapter, trainable=True)
     align_pad_token(model, tokenizer)
     print_trainable(model)
-    trainer = DPOTrainer(
+    trainer = LengthGroupedDPOTrainer(
         model=model,
         args=args,
         train_dataset=to_dataset(rows.train, "preference"),

@@ -25,6 +25,7 @@ from rlhf.errors import DataError, TrainingError
 from rlhf.models.load import ModelOptions, train_in_float32
 from rlhf.models.reward_model import load_reward_model
 from rlhf.rewards.model import ModelReward
+from rlhf.trainers.pair_lengths import GroupsPairsByLength
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ class PreferenceCollator(DataCollatorForPreference):
         }
 
 
-class PreferenceRewardTrainer(RewardTrainer):
+class PreferenceRewardTrainer(GroupsPairsByLength, RewardTrainer):
     """TRL's RewardTrainer on `margin` and `agreement`; responses shared by pairs of a batch are encoded once."""
 
     args: PreferenceRewardConfig
@@ -121,10 +122,10 @@ class PreferenceRewardTrainer(RewardTrainer):
         self.data_collator = PreferenceCollator(self.processing_class.pad_token_id, pad_to_multiple_of=multiple)
 
     def _set_signature_columns_if_needed(self) -> None:
-        super()._set_signature_columns_if_needed()  # type: ignore[no-untyped-call]
+        super()._set_signature_columns_if_needed()
         columns: Any = self._signature_columns
         if "agreement" not in columns:
-            columns += ["agreement", self.args.length_column_name]
+            columns.append("agreement")
 
     def _prepare_dataset(self, dataset: Any, processing_class: Any, args: Any, dataset_name: str) -> Any:
         """Tokenize, and say how many rows `max_length` takes away, which TRL doesn't."""
@@ -143,10 +144,7 @@ class PreferenceRewardTrainer(RewardTrainer):
                 len(dataset),
                 args.max_length,
             )
-        if args.length_column_name in prepared.column_names:
-            return prepared
-        lengths = [max(map(len, pair)) for pair in zip(prepared["chosen_ids"], prepared["rejected_ids"], strict=True)]
-        return prepared.add_column(args.length_column_name, lengths)
+        return prepared
 
     def compute_loss(
         self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
