@@ -15,13 +15,14 @@ import torch
 from datasets import Dataset
 from torch import nn
 from torch.utils.data import Sampler
-from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
+from transformers import PreTrainedTokenizerBase, TrainerCallback
 from trl.trainer.utils import RepeatSampler
 
 from rlhf.errors import ConfigError, TrainingError
 from rlhf.generation import Generation, generate
 from rlhf.models.roles import Roles, Sequences, chunks
 from rlhf.runs import write_atomic
+from rlhf.trainers.checkpoints import WholeCheckpoints
 from rlhf.trainers.ppo.advantages import gae, kl_per_token, masked_mean, token_rewards, whiten
 from rlhf.trainers.ppo.config import PPOConfig
 from rlhf.trainers.ppo.kl_control import KLController
@@ -40,7 +41,7 @@ class EpochSampler(RepeatSampler):
         self.generator.manual_seed((self.seed or 0) + epoch)
 
 
-class PPOTrainer(Trainer):
+class PPOTrainer(WholeCheckpoints):
     """Trains the policy and value roles on rewards of the policy's own responses."""
 
     args: PPOConfig
