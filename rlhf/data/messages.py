@@ -56,6 +56,11 @@ def conversation_problem(messages: Sequence[dict[str, Any]], part: Part) -> str 
     return None
 
 
+def as_reply(prompt: object, text: str) -> str | list[dict[str, Any]]:
+    """A completion in the form of its prompt: plain text, or the assistant's next turn."""
+    return text if isinstance(prompt, str) else [{"role": "assistant", "content": text}]
+
+
 def shared_prefix(first: Sequence[object], second: Sequence[object]) -> int:
     """The number of items (turns, tokens) that two sequences have in common at their beginning."""
     count = 0

@@ -12,6 +12,7 @@ from peft import PeftModel
 from transformers import PreTrainedTokenizerBase
 
 from rlhf.data import Kind, Row, load_rows
+from rlhf.data.messages import as_reply
 from rlhf.errors import DataError
 from rlhf.evaluation.options import EvaluationOptions
 from rlhf.evaluation.policies import Policies, Sampling, answer, folded, log_ratios, text_losses
@@ -170,7 +171,7 @@ def _add_scores(
 ) -> None:
     """Let each judge in turn score all answers, and the reward model the comparisons too."""
     prompts = [data.prompts[row["prompt_index"]]["prompt"] for row in rows]
-    texts = [(prompt, _like(prompt, row["completion"])) for prompt, row in zip(prompts, rows, strict=True)]
+    texts = [(prompt, as_reply(prompt, row["completion"])) for prompt, row in zip(prompts, rows, strict=True)]
     for judge, spec in judges(options).items():
         progress.stage(f"loading the {SCORES[judge]}")
         reward = load_reward(spec, batch_size=options.scoring_batch_size)
@@ -181,11 +182,6 @@ def _add_scores(
             progress.stage(f"{SCORES[judge]} scores answers")
             for row, score in zip(rows, score_texts(reward, texts, progress), strict=True):
                 row[judge] = score
-
-
-def _like(prompt: Any, completion: str) -> Any:
-    """A completion in the form of its prompt: plain, or a message."""
-    return completion if isinstance(prompt, str) else [{"role": "assistant", "content": completion}]
 
 
 def _folded(reward: Reward) -> AbstractContextManager[None]:

@@ -38,8 +38,8 @@ def position_ids(attention_mask: torch.Tensor) -> torch.Tensor:
     return (attention_mask.long().cumsum(-1) - 1).clamp(min=0)
 
 
-def masked(attention_mask: torch.Tensor) -> dict[str, Any]:
-    """How every forward of a decoder is asked for: by mask [B, T], with positions of its own, without a cache."""
+def decoder_options(attention_mask: torch.Tensor) -> dict[str, Any]:
+    """What every forward of a decoder is given beside its tokens: the mask [B, T], positions, and no cache."""
     return {
         "attention_mask": attention_mask.long(),
         "position_ids": position_ids(attention_mask),
@@ -75,7 +75,7 @@ def run_bottom(
 
     handles = [decoder.layers[-k].register_forward_pre_hook(keep(k), with_kwargs=True) for k in set(depths)]
     try:
-        decoder(input_ids=input_ids, **masked(attention_mask))
+        decoder(input_ids=input_ids, **decoder_options(attention_mask))
     except _Reached:
         pass
     finally:
@@ -107,7 +107,7 @@ class DecoderTop:
         Returns:
             The last hidden states after the final norm, [B, T, H].
         """
-        output: torch.Tensor = self._view(inputs_embeds=hidden, **masked(attention_mask)).last_hidden_state
+        output: torch.Tensor = self._view(inputs_embeds=hidden, **decoder_options(attention_mask)).last_hidden_state
         return output
 
 

@@ -7,19 +7,19 @@ from typing import Any
 
 from safetensors import SafetensorError
 from transformers import Trainer
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import TrainerState
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 
 from rlhf.errors import TrainingError
 
 STAGING_FOLDER = ".saving"
-STATE_FILE = "trainer_state.json"
 # What a full disk looks like to Python, to torch and to safetensors.
 WRITE_ERRORS = (OSError, RuntimeError, SafetensorError)
 
 
-class WholeCheckpoints(Trainer):
-    """A Trainer whose checkpoints are written aside, flushed to the disk and then renamed.
+class SavesWholeCheckpoints(Trainer):
+    """Writes each checkpoint aside, flushes it to the disk and then renames it.
 
     A kill or a full disk while one is written leaves the last good one as it was.
     """
@@ -42,13 +42,13 @@ class WholeCheckpoints(Trainer):
             self.accelerator.wait_for_everyone()
             self.state.best_model_checkpoint = _best_checkpoint(self.state, run_dir)
             if self.args.should_save:
-                self.state.save_to_json(str(staging / name / STATE_FILE))
+                self.state.save_to_json(str(staging / name / TRAINER_STATE_NAME))
                 _put_in_place(staging / name, run_dir / name)
         except WRITE_ERRORS as error:
             shutil.rmtree(staging, ignore_errors=True)
             raise TrainingError(
                 f"The checkpoint of step {self.state.global_step} was not written: {error}. Earlier ones are kept.",
-                remedy="make room on the disk, and go on with --resume_from_checkpoint true.",
+                remedy="make room where the disk is full, and go on with --resume_from_checkpoint true.",
             ) from error
         finally:
             self._staging = None

@@ -13,15 +13,15 @@ from datasets import Dataset
 from transformers import TrainingArguments
 
 from rlhf.errors import TrainingError
-from rlhf.trainers.checkpoints import STAGING_FOLDER, WholeCheckpoints
+from rlhf.trainers.checkpoints import STAGING_FOLDER, SavesWholeCheckpoints
 from rlhf.trainers.stage import last_checkpoint
 from tests.tiny import tiny_causal_lm
 
 
-def trainer(folder: Path, **options) -> WholeCheckpoints:
+def trainer(folder: Path, **options) -> SavesWholeCheckpoints:
     rows = [{"input_ids": [5, 6, 7], "labels": [5, 6, 7]}] * 8
     defaults = {"use_cpu": True, "report_to": "none", "disable_tqdm": True, "per_device_train_batch_size": 1}
-    return WholeCheckpoints(
+    return SavesWholeCheckpoints(
         tiny_causal_lm(),
         TrainingArguments(output_dir=str(folder), **(defaults | {"max_steps": 4, "save_steps": 1} | options)),
         train_dataset=Dataset.from_list(rows),

@@ -10,8 +10,8 @@ from rlhf.models.roles import PolicyAndValues, Sequences
 
 
 @dataclass
-class Views:
-    """How the roles see the sequences of a rollout. B sequences, P prompt and R response positions.
+class RoleOutputs:
+    """What the roles make of the sequences of a rollout. B sequences, P prompt and R response positions.
 
     Attributes:
         sequences: with the states beneath what is trained.
@@ -28,12 +28,12 @@ class Views:
     values: torch.Tensor
 
     @classmethod
-    def empty(cls, sequences: Sequences) -> "Views":
+    def empty(cls, sequences: Sequences) -> "RoleOutputs":
         """Zeros, to `put` parts into."""
         mask = sequences.response_mask
         zeros = torch.zeros(mask.shape, device=mask.device)
         values = torch.zeros(len(mask), mask.shape[1] + 1, device=mask.device)
-        return cls(sequences, zeros, zeros.clone(), zeros.clone(), values)
+        return cls(sequences.with_trunk({}), zeros, zeros.clone(), zeros.clone(), values)
 
     def put(self, rows: torch.Tensor, part: Sequences, seen: PolicyAndValues, reference: torch.Tensor) -> None:
         """Fill in some rows, which `Sequences.select` has cut to the columns that they use."""

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from rlhf.data.chat import encode_completion
+from rlhf.data.messages import as_reply
 from rlhf.errors import TrainingError
 from rlhf.generation import Generation
 from rlhf.models.roles import chunks
@@ -54,7 +55,7 @@ class Scorer:
         """
         prompts = [row["prompt"] for row in rows]
         texts = [str(self.tokenizer.decode(g.response_ids, skip_special_tokens=True)) for g in generations]
-        completions = [_like(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
+        completions = [as_reply(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
         total = torch.zeros(len(rows))
         if self.roles is not None:
             total += self._by_role(self.roles, prompts, completions)
@@ -75,11 +76,6 @@ class Scorer:
             input_ids, mask, _ = pad_sequences([ids[i] for i in rows.tolist()], self.tokenizer.pad_token_id)
             parts.append(roles.reward_scores(input_ids.to(roles.device), mask.to(roles.device)).cpu())
         return torch.cat(parts)
-
-
-def _like(prompt: Any, text: str) -> Any:
-    """A completion in the prompt's form: text, or a conversation's next turn."""
-    return text if isinstance(prompt, str) else [{"role": "assistant", "content": text}]
 
 
 def _finite(scores: Sequence[float | None], name: str) -> list[float]:

@@ -22,13 +22,13 @@ from rlhf.errors import ConfigError, TrainingError
 from rlhf.generation import Generation, generate
 from rlhf.models.roles import Roles, Sequences, chunks
 from rlhf.runs import write_atomic
-from rlhf.trainers.checkpoints import WholeCheckpoints
+from rlhf.trainers.checkpoints import SavesWholeCheckpoints
 from rlhf.trainers.ppo.advantages import gae, kl_per_token, masked_mean, token_rewards, whiten
 from rlhf.trainers.ppo.config import PPOConfig
 from rlhf.trainers.ppo.kl_control import KLController
 from rlhf.trainers.ppo.losses import policy_loss, value_loss
 from rlhf.trainers.ppo.meter import Meter
-from rlhf.trainers.ppo.rollout import MicroBatch, Rollout, Views, minibatch_rows, pad_generations
+from rlhf.trainers.ppo.rollout import MicroBatch, RoleOutputs, Rollout, minibatch_rows, pad_generations
 from rlhf.trainers.ppo.scoring import Scorer
 
 STATE_FILE = "ppo_state.json"
@@ -41,7 +41,7 @@ class EpochSampler(RepeatSampler):
         self.generator.manual_seed((self.seed or 0) + epoch)
 
 
-class PPOTrainer(WholeCheckpoints):
+class PPOTrainer(SavesWholeCheckpoints):
     """Trains the policy and value roles on rewards of the policy's own responses."""
 
     args: PPOConfig
@@ -170,15 +170,15 @@ class PPOTrainer(WholeCheckpoints):
         scores = self._penalize_unfinished(raw_scores, finished)
         scored = time.monotonic()
 
-        # 3. Policy, reference and value look at them in the form in which they will be trained: a merged adapter's
+        # 3. Policy, reference and value run over them in the form in which they will be trained: a merged adapter's
         #    log-probabilities differ in bfloat16, and the first ratio would not be 1.
-        views = self._look_at(sequences)
-        logprobs, values = views.logprobs, views.values
+        outputs = self._run_roles(sequences)
+        logprobs, values = outputs.logprobs, outputs.values
         if self._rollouts_made == 0:
             values = self._calibrate(values, scores, mask)
 
         # 4. Each token pays for its divergence from the reference; the last one gets the score.
-        kl = kl_per_token(logprobs, views.reference_logprobs, args.kl_estimator) * mask
+        kl = kl_per_token(logprobs, outputs.reference_logprobs, args.kl_estimator) * mask
         self._measure_sampling(generations, logprobs, mask)
         rewards, penalties = token_rewards(scores, kl, mask, self.kl_controller.coefficient)
         if args.whiten_rewards:
@@ -192,12 +192,12 @@ class PPOTrainer(WholeCheckpoints):
 
         # 6. Keep the figures, and steer the KL coefficient by the KL that was seen.
         self._count_rollout(len(rows))
-        self._measure(raw_scores, scores, kl, penalties, logprobs, views.entropies, mask, finished)
+        self._measure(raw_scores, scores, kl, penalties, logprobs, outputs.entropies, mask, finished)
         self._steer_kl(kl, len(rows))
         times = {"generate": answered - started, "score": scored - answered, "forward": time.monotonic() - scored}
         for phase, seconds in times.items():
             self.meter.add(f"time/{phase}", torch.tensor(seconds))
-        return Rollout(views.sequences, logprobs, values[:, :-1] * mask, advantages, returns)
+        return Rollout(outputs.sequences, logprobs, values[:, :-1] * mask, advantages, returns)
 
     def _answer(self, rows: Sequence[dict[str, Any]], seed: int) -> list[Generation]:
         with self.roles.sampling() as policy:
@@ -217,14 +217,14 @@ class PPOTrainer(WholeCheckpoints):
             scores = scores * finished
         return scores - (self.args.missing_eos_penalty or 0.0) * ~finished
 
-    def _look_at(self, sequences: Sequences) -> Views:
+    def _run_roles(self, sequences: Sequences) -> RoleOutputs:
         """Run every role over the sequences. Those of similar length go together, without their padding."""
-        views = Views.empty(sequences)
+        outputs = RoleOutputs.empty(sequences)
         by_length = sequences.attention_mask.sum(-1).argsort(stable=True)
         for rows in torch.split(by_length, self.args.local_rollout_forward_batch_size):
             part = self.roles.run_trunk(sequences.select(rows))
-            views.put(rows, part, self.roles(part), self.roles.reference_logprobs(part))
-        return views
+            outputs.put(rows, part, self.roles(part), self.roles.reference_logprobs(part))
+        return outputs
 
     def _calibrate(self, values: torch.Tensor, scores: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Shift the values, once, to the mean score of the first rollout.
@@ -302,10 +302,10 @@ class PPOTrainer(WholeCheckpoints):
             generations = self._answer(batch, seed=self.args.seed + int(part[0]) * world + rank)
             sequences = pad_generations(generations, self._tokenizer.pad_token_id, self.roles.device)
             scores = self.scorer(batch, generations)
-            views = self._look_at(sequences)
+            outputs = self._run_roles(sequences)
             mask = sequences.response_mask
             meter.add("objective/scores", scores)
-            meter.add("objective/kl", ((views.logprobs - views.reference_logprobs) * mask).sum(-1))
+            meter.add("objective/kl", ((outputs.logprobs - outputs.reference_logprobs) * mask).sum(-1))
             meter.add("response/length", mask.sum(-1))
             meter.add("response/finished", torch.tensor([float(g.finished) for g in generations]))
         metrics = {f"{metric_key_prefix}_{name}": v for name, v in meter.means(self._sum_over_processes).items()}
