@@ -40,9 +40,9 @@ SECONDS=0
 stage 2 sft "Supervised fine-tuning" 2 sft sft.yaml
 stage 3 reward "Reward model from people's comparisons" 4 reward reward.yaml sft
 stage 4 gold "Gold reward model, an independent judge" 3 reward gold.yaml
-stage 5 ppo "PPO" 7 ppo ppo.yaml sft reward
+stage 5 ppo "PPO" 6 ppo ppo.yaml sft reward
 stage 6 dpo "DPO" 3 dpo dpo.yaml sft
-python scripts/stage.py evaluate --number 7 --of 7 --title "Evaluation and report" --minutes 6 \
+python scripts/stage.py evaluate --number 7 --of 7 --title "Evaluation and report" --minutes 4 \
     --inputs assets/SHA256SUMS recipes/evaluate.py $CONFIGS/evaluate.yaml $RUNS/{sft,reward,gold,ppo,dpo}/manifest.json \
     --output "$RUNS/report.json" --record "$RUNS/stages.json" \
     -- "${launch[@]}" recipes/evaluate.py --config "$CONFIGS/evaluate.yaml"

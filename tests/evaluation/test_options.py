@@ -41,5 +41,5 @@ def test_the_shipped_configuration_is_valid():
     options, model = parse(EvaluationOptions, ModelOptions, argv=["--config", str(file)])
     assert list(options.policies) == ["base", "sft", "ppo", "dpo"]
     assert options.policies["base"] is None
-    assert options.num_prompts >= 256
+    assert options.num_prompts >= 128
     assert model.model_name_or_path == "assets/model"
