@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from tqdm.auto import tqdm
@@ -46,6 +47,7 @@ def generate(
     *,
     max_new_tokens: int,
     seed: int,
+    rows: Sequence[int] | None = None,
     temperature: float = 1.0,
     batch_size: int = 32,
     stop_token_ids: Sequence[int] | None = None,
@@ -57,7 +59,9 @@ def generate(
         model: a causal language model or its PEFT wrapper; the active adapter answers.
         prompts: plain texts, conversations (the chat template opens the assistant's turn) or token ids.
         max_new_tokens: the longest response.
-        seed: of the draws; the same seed, prompts and batch size give the same responses on one machine.
+        seed: of the draws.
+        rows: a number for each prompt, 0, 1, 2 … by default. A prompt's random numbers follow from the seed and its
+            number alone: neither batch size nor other prompts nor how they are spread over processes changes them.
         temperature: divides the logits; 0 takes the likeliest token.
         stop_token_ids: what ends a response, by default the EOS of tokenizer and model folder; an empty list lets all
             run to the end.
@@ -76,17 +80,17 @@ def generate(
         )
     stops = ends_of_turn(model, tokenizer) if stop_token_ids is None else list(stop_token_ids)
     ids = [_ids_of(tokenizer, prompt) for prompt in prompts]
+    numbers = range(len(ids)) if rows is None else rows
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
     device = next(model.parameters()).device
-    generator = torch.Generator(device).manual_seed(seed)
     results: dict[int, Generation] = {}
     with ready_to_generate(bare(model)) as causal_lm:
         starts = range(0, len(order), batch_size)
         for start in tqdm(starts, desc=description, disable=description is None, leave=False):
-            rows = order[start : start + batch_size]
-            draw = Draw(temperature, generator)
-            sampled = _sample(causal_lm, tokenizer, [ids[i] for i in rows], max_new_tokens, stops, draw)
-            for i, response, logprobs in zip(rows, sampled, draw.logprobs(), strict=True):
+            batch = order[start : start + batch_size]
+            draw = Draw(temperature, uniforms(seed, [numbers[i] for i in batch], max_new_tokens).to(device))
+            sampled = _sample(causal_lm, tokenizer, [ids[i] for i in batch], max_new_tokens, stops, draw)
+            for i, response, logprobs in zip(batch, sampled, draw.logprobs(), strict=True):
                 results[i] = _cut(ids[i], response, logprobs, stops)
     return [results[i] for i in range(len(ids))]
 
@@ -105,6 +109,15 @@ def _ids_of(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[int]:
     return prompt_ids(tokenizer, prompt)  # type: ignore[arg-type]
 
 
+def uniforms(seed: int, rows: Sequence[int], count: int) -> torch.Tensor:
+    """Numbers in [0, 1), a stream of its own for each row: [len(rows), count], float32.
+
+    Philox is a counter-based generator, made for many independent streams (Salmon et al., SC 2011).
+    """
+    generators = (np.random.Generator(np.random.Philox(key=[seed % 2**64, row])) for row in rows)
+    return torch.from_numpy(np.stack([generator.random(count, np.float32) for generator in generators]))
+
+
 class Draw(LogitsProcessor):
     """Draws each token by the inverse of the cumulative distribution and leaves it as the only possible one.
 
@@ -112,9 +125,10 @@ class Draw(LogitsProcessor):
     `torch.multinomial`.
     """
 
-    def __init__(self, temperature: float, generator: torch.Generator):
+    def __init__(self, temperature: float, numbers: torch.Tensor):
+        """Args: numbers: uniform in [0, 1), one for each row and step, [B, steps]."""
         self.temperature = temperature
-        self.generator = generator
+        self.numbers = numbers
         self._logprobs: list[torch.Tensor] = []
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
@@ -128,7 +142,7 @@ class Draw(LogitsProcessor):
     def _invert(self, probabilities: torch.Tensor) -> torch.Tensor:
         cumulative = probabilities.cumsum(-1)
         total = cumulative[:, -1:]
-        uniform = torch.rand(total.shape, generator=self.generator, device=total.device)
+        uniform = self.numbers[:, len(self._logprobs), None]
         point = torch.minimum(uniform * total, torch.nextafter(total, torch.zeros_like(total)))
         # The first entry above the point: a token of probability 0 is never it.
         return torch.searchsorted(cumulative, point, right=True)

@@ -2,6 +2,7 @@
 
 config.yaml     every option as it was resolved; `--config RUN/config.yaml` repeats the run
 metrics.jsonl   one line for each logged step
+samples.jsonl   PPO: what the policy said to held-out prompts, and how it was scored
 manifest.json   identity, parents, data, labels, versions, seed, device, result: lineage is read from it
 README.md       the model card
 plots/*.png     the metrics as pictures
@@ -28,6 +29,7 @@ import yaml
 from rlhf.config import resolved
 from rlhf.errors import ConfigError
 
+METRICS_FILE, SAMPLES_FILE = "metrics.jsonl", "samples.jsonl"
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes", "datasets", "rlhf-suite")
 FINGERPRINTED = ("*.safetensors", "config.json", "adapter_config.json", "tokenizer.json", "chat_template.jinja")
 
@@ -113,8 +115,16 @@ class Run:
     def log(self, metrics: dict[str, Any]) -> None:
         """Append one line to `metrics.jsonl`."""
         if self.writes:
-            with (self.dir / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            with (self.dir / METRICS_FILE).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(metrics) + "\n")
+
+    def cut_back(self, step: int) -> None:
+        """Drop metrics and samples after a step, and what the end of a run logs: a resumed run writes them again."""
+        for name in (METRICS_FILE, SAMPLES_FILE):
+            if self.writes and (self.dir / name).is_file():
+                rows = [row for row in _read_lines(self.dir / name) if row.get("step", 0) <= step]
+                kept = [json.dumps(row, ensure_ascii=False) for row in rows if "train_loss" not in row]
+                write_atomic(self.dir / name, "".join(f"{line}\n" for line in kept))
 
     def metrics(self) -> list[dict[str, Any]]:
         return read_metrics(self.dir)
@@ -149,9 +159,15 @@ class Run:
 
 def read_metrics(run_dir: Path) -> list[dict[str, Any]]:
     """The lines of a run's `metrics.jsonl`; a last line that a kill cut off is left out."""
-    file = run_dir / "metrics.jsonl"
+    file = run_dir / METRICS_FILE
+    return _read_lines(file) if file.exists() else []
+
+
+def _read_lines(file: Path) -> list[dict[str, Any]]:
     rows = []
-    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
+    for line in file.read_text(encoding="utf-8").split("\n"):
+        if not line:
+            continue
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError:

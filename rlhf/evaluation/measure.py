@@ -15,11 +15,12 @@ from rlhf.data import Kind, Row, load_rows
 from rlhf.data.messages import as_reply
 from rlhf.errors import DataError
 from rlhf.evaluation.options import EvaluationOptions
-from rlhf.evaluation.policies import Policies, Sampling, answer, folded, log_ratios, text_losses
+from rlhf.evaluation.policies import Policies, Sampling, answer, log_ratios, text_losses
 from rlhf.evaluation.progress import Progress, progress_bar
 from rlhf.evaluation.reward_model import ScoredPair, count_texts, score_comparisons, score_texts
 from rlhf.evaluation.samples import SCORES, Sample, TextLoss
 from rlhf.generation import Generation
+from rlhf.models.adapters import answering
 from rlhf.models.folders import check_adapter_folder, check_model_folder, is_adapter_folder
 from rlhf.models.load import ModelOptions, load_tokenizer
 from rlhf.rewards import LexiconReward, Reward, load_reward
@@ -187,4 +188,4 @@ def _add_scores(
 def _folded(reward: Reward) -> AbstractContextManager[None]:
     """A reward model's adapter folded into its weights, where it has one."""
     model = getattr(reward, "model", None)
-    return folded(model, model.active_adapter) if isinstance(model, PeftModel) else nullcontext()
+    return answering(model, model.active_adapter) if isinstance(model, PeftModel) else nullcontext()

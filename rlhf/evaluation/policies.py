@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from accelerate.state import PartialState
 from peft import PeftModel
 from torch import nn
@@ -22,7 +21,7 @@ from rlhf.errors import ModelError
 from rlhf.evaluation.progress import Progress, longest_first
 from rlhf.evaluation.samples import TextLoss
 from rlhf.generation import Generation, generate
-from rlhf.models.adapters import active_adapter, merged_adapter
+from rlhf.models.adapters import answering
 from rlhf.models.folders import check_adapter_folder, check_model_folder, is_adapter_folder
 from rlhf.models.load import ModelOptions, load_causal_lm
 from rlhf.models.scoring import sequence_logprobs
@@ -72,16 +71,8 @@ class Policies:
             )
             return
         adapter = name if name in self._adapters else None
-        with folded(self._shared, adapter):
+        with answering(self._shared, adapter):
             yield self._shared
-
-
-@contextmanager
-def folded(model: nn.Module, adapter: str | None) -> Iterator[None]:
-    """Let an adapter answer, folded into the weights where that is exact."""
-    exact = next(model.parameters()).dtype == torch.float32
-    with (merged_adapter if exact else active_adapter)(model, adapter):
-        yield
 
 
 def check_places(base: str, places: Mapping[str, str | None]) -> None:
@@ -113,17 +104,18 @@ def answer(
     sampling: Sampling,
     progress: Progress,
 ) -> list[Generation]:
-    """One response to each prompt, in their order. Every policy gets the same random numbers."""
+    """One response to each prompt, in their order. A prompt's random numbers are its own, the same for every policy."""
     answers: dict[int, Generation] = {}
     batches = longest_first([len(str(prompt)) for prompt in prompts], sampling.generation_batch_size)
-    for number, positions in enumerate(batches):
+    for positions in batches:
         batch = generate(
             model,
             tokenizer,
             [prompts[position] for position in positions],
             max_new_tokens=sampling.max_new_tokens,
             temperature=sampling.temperature,
-            seed=sampling.seed + number,
+            seed=sampling.seed,
+            rows=positions,
             batch_size=len(positions),
         )
         answers |= dict(zip(positions, batch, strict=True))

@@ -68,6 +68,14 @@ def merged_adapter(model: nn.Module, adapter: str | None) -> Iterator[None]:
             weight.data = original
 
 
+@contextmanager
+def answering(model: nn.Module, adapter: str | None) -> Iterator[None]:
+    """Let an adapter answer without gradients, folded into the weights where that is exact: in float32."""
+    exact = next(model.parameters()).dtype == torch.float32
+    with (merged_adapter if exact else active_adapter)(model, adapter):
+        yield
+
+
 def _with_adapter(layers: Iterable[Any], adapter: str) -> list[Any]:
     return [layer for layer in layers if adapter in getattr(layer, "lora_A", {})]
 

@@ -6,7 +6,7 @@ trained by one forward of one module, one backward and one optimizer: the only f
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -60,6 +60,21 @@ class Sequences:
         return replace(self, trunk=trunk)
 
 
+@dataclass
+class Texts:
+    """Texts for language modelling beside PPO: tokens padded on the left, T of them.
+
+    Attributes:
+        input_ids: [B, T].
+        attention_mask: [B, T], True where a token is real.
+        loss_mask: [B, T], True where a token is to be predicted; never at the first of a row.
+    """
+
+    input_ids: torch.Tensor
+    attention_mask: torch.Tensor
+    loss_mask: torch.Tensor
+
+
 class PolicyAndValues(NamedTuple):
     """What a training forward gives. Positions outside the response mask hold 0.
 
@@ -67,11 +82,22 @@ class PolicyAndValues(NamedTuple):
         logprobs: of the response tokens at the sampling temperature, [B, R].
         entropies: of the distributions they come from, [B, R], without gradient.
         values: estimated return before each response token, and after the last position, [B, R + 1].
+        text_logprobs: the policy's, at temperature 1, of the N tokens of the texts that were given with it, [N]; None
+            without texts.
     """
 
     logprobs: torch.Tensor
     entropies: torch.Tensor
     values: torch.Tensor
+    text_logprobs: torch.Tensor | None = None
+
+
+class Reading(NamedTuple):
+    """A batch as all roles see it: with the states beneath what is trained, and the reference's log-probabilities."""
+
+    sequences: Sequences
+    seen: PolicyAndValues
+    reference_logprobs: torch.Tensor
 
 
 class Roles(nn.Module, ABC):
@@ -85,16 +111,26 @@ class Roles(nn.Module, ABC):
     value_head: ScalarHead
 
     @abstractmethod
-    def forward(self, sequences: Sequences) -> PolicyAndValues:
-        """Policy log-probabilities and values, with gradients."""
+    def forward(self, sequences: Sequences, texts: Texts | None = None) -> PolicyAndValues:
+        """Policy log-probabilities and values, with gradients; of texts too, where some are given."""
 
     @abstractmethod
     def reference_logprobs(self, sequences: Sequences) -> torch.Tensor:
         """Log-probabilities of the response tokens under the reference, [B, R]."""
 
+    @torch.no_grad()
+    def read(self, batches: Sequence[Sequences]) -> list["Reading"]:
+        """What all roles make of some batches, without gradients."""
+        batches = [self.run_trunk(batch) for batch in batches]
+        return [Reading(batch, self(batch), self.reference_logprobs(batch)) for batch in batches]
+
     @abstractmethod
     def sampling(self) -> AbstractContextManager[nn.Module]:
         """The policy as a causal language model, in its fastest form for generation, inside the block."""
+
+    @abstractmethod
+    def move_reference(self, share: float) -> None:
+        """Move the reference's weights by a share, in (0, 1], of the way to the policy's."""
 
     @abstractmethod
     def role_parameters(self) -> dict[str, list[nn.Parameter]]:
@@ -139,6 +175,18 @@ def response_logprobs(
         softcap=softcap_of(causal_lm),
     )
     return _spread(logprobs, mask), _spread(entropies, mask)
+
+
+def text_logprobs(causal_lm: Any, hidden: torch.Tensor, texts: Texts) -> torch.Tensor:
+    """Log-probabilities of the tokens under the loss mask, [N], from last hidden states [B, T, H]."""
+    predicted = texts.loss_mask[:, 1:]
+    logprobs, _ = token_logprobs(
+        hidden[:, :-1][predicted],
+        causal_lm.get_output_embeddings(),
+        texts.input_ids[:, 1:][predicted],
+        softcap=softcap_of(causal_lm),
+    )
+    return logprobs
 
 
 def _spread(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -10,12 +10,22 @@ import torch
 from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import nn
 
+from rlhf.errors import ModelError
 from rlhf.models.adapters import active_adapter, merged_adapter, tuner_layers
 from rlhf.models.heads import ScalarHead
-from rlhf.models.roles import PolicyAndValues, Roles, Sequences, check_logprobs, response_logprobs, response_values
+from rlhf.models.roles import (
+    PolicyAndValues,
+    Roles,
+    Sequences,
+    Texts,
+    check_logprobs,
+    response_logprobs,
+    response_values,
+    text_logprobs,
+)
 from rlhf.models.scoring import bare, hidden_states
 
-VALUE_FOLDER = "value"
+VALUE_FOLDER, REFERENCE_FOLDER = "value", "reference"
 WEIGHTS_FILE = "model.safetensors"
 HEAD_FILE = "value_head.safetensors"
 
@@ -47,13 +57,15 @@ class SeparateRoles(Roles):
         self.reference: Any = reference.eval().requires_grad_(False) if reference is not None else None
         size = bare(value_model).config.get_text_config().hidden_size
         self.value_head = value_head or ScalarHead(size)
+        self.reference_moved = False
         self.eval()
         check_logprobs(policy)
 
-    def forward(self, sequences: Sequences) -> PolicyAndValues:
+    def forward(self, sequences: Sequences, texts: Texts | None = None) -> PolicyAndValues:
         logprobs, entropies = self._logprobs(self.policy, sequences)
+        of_texts = None if texts is None else self._text_logprobs(texts)
         hidden = hidden_states(self.value_model, sequences.input_ids, sequences.attention_mask)
-        return PolicyAndValues(logprobs, entropies, response_values(self.value_head, hidden, sequences))
+        return PolicyAndValues(logprobs, entropies, response_values(self.value_head, hidden, sequences), of_texts)
 
     @torch.no_grad()
     def reference_logprobs(self, sequences: Sequences) -> torch.Tensor:
@@ -65,6 +77,21 @@ class SeparateRoles(Roles):
     def _logprobs(self, model: nn.Module, sequences: Sequences) -> tuple[torch.Tensor, torch.Tensor]:
         hidden = hidden_states(model, sequences.input_ids, sequences.attention_mask)
         return response_logprobs(bare(model), hidden, sequences, self.temperature)
+
+    def _text_logprobs(self, texts: Texts) -> torch.Tensor:
+        hidden = hidden_states(self.policy, texts.input_ids, texts.attention_mask)
+        return text_logprobs(bare(self.policy), hidden, texts)
+
+    @torch.no_grad()
+    def move_reference(self, share: float) -> None:
+        if self.reference is None or tuner_layers(self.policy):
+            raise ModelError(
+                "The reference is the policy without its adapter, which can't be moved.",
+                remedy="train all weights, or use SharedRoles, whose reference is an adapter.",
+            )
+        for ours, policys in zip(self.reference.parameters(), self.policy.parameters(), strict=True):
+            ours.lerp_(policys.to(ours.dtype), share)
+        self.reference_moved = True
 
     @contextmanager
     def sampling(self) -> Iterator[nn.Module]:
@@ -83,6 +110,9 @@ class SeparateRoles(Roles):
         (folder / VALUE_FOLDER).mkdir(exist_ok=True)
         save_model(self.value_model, str(folder / VALUE_FOLDER / WEIGHTS_FILE))
         save_file(self.value_head.state_dict(), folder / VALUE_FOLDER / HEAD_FILE)
+        if self.reference_moved:
+            (folder / REFERENCE_FOLDER).mkdir(exist_ok=True)
+            save_model(self.reference, str(folder / REFERENCE_FOLDER / WEIGHTS_FILE))
 
     def load(self, folder: Path) -> None:
         if tuner_layers(self.policy):
@@ -94,6 +124,9 @@ class SeparateRoles(Roles):
             load_whole(self.policy, folder)
         load_model(self.value_model, str(folder / VALUE_FOLDER / WEIGHTS_FILE))
         self.value_head.load_state_dict(load_file(folder / VALUE_FOLDER / HEAD_FILE))
+        if (folder / REFERENCE_FOLDER).is_dir():
+            load_model(self.reference, str(folder / REFERENCE_FOLDER / WEIGHTS_FILE))
+            self.reference_moved = True
 
 
 def load_whole(model: Any, folder: Path) -> None:

@@ -3,7 +3,7 @@
     policy     the trained copy of the SFT adapter, named `default` so that plain PEFT loads what is saved
     reference  the SFT adapter, or the bare base where there is none
     value      an adapter with a scalar head: a copy of the reward adapter and its head, else of the SFT adapter
-    reward     adapter and score head of the reward stage
+    reward     adapter and score head of the reward stage; several of them are an ensemble
 
 Policy and value train the adapters of their top K layers. What lies beneath is frozen: for policy and reference the SFT
 adapter, for value the adapter that it is a copy of. It is run once per rollout, and its states are kept for all epochs.
@@ -11,7 +11,7 @@ adapter, for value the adapter that it is a copy of. It is run once per rollout,
 
 import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,16 +23,19 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from rlhf.errors import ModelError
-from rlhf.models.adapters import active_adapter, adapter_parameters, merged_adapter
+from rlhf.models.adapters import active_adapter, adapter_parameters, answering, merged_adapter
 from rlhf.models.heads import ScalarHead
 from rlhf.models.roles import (
     PolicyAndValues,
+    Reading,
     Roles,
     Sequences,
+    Texts,
     check_logprobs,
     last_token_scores,
     response_logprobs,
     response_values,
+    text_logprobs,
 )
 from rlhf.models.scoring import bare, hidden_states
 from rlhf.models.trunk import DecoderTop, check_depth, decoder_of, run_bottom
@@ -55,13 +58,15 @@ class SharedRoles(Roles):
         value_layers: int,
         has_reference_adapter: bool,
         value_from_reward: bool = False,
-        reward_head: ScalarHead | None = None,
+        reward_heads: Sequence[ScalarHead] = (),
+        reference_moves: bool = False,
     ):
         super().__init__()
         self.model: Any = model
         self.value_head = value_head
-        self.reward_head = reward_head
+        self.reward_heads = nn.ModuleList(reward_heads)
         self.reference = REFERENCE if has_reference_adapter else None
+        self.reference_moves = reference_moves
         self.depths = {"policy": policy_layers, "value": value_layers}
         # The adapter beneath each role's trained layers.
         self.beneath = {"policy": self.reference, "value": VALUE if value_from_reward else self.reference}
@@ -77,20 +82,23 @@ class SharedRoles(Roles):
         base: nn.Module,
         *,
         sft_adapter: str | None = None,
-        reward_adapter: str | None = None,
+        reward_adapters: Sequence[str] = (),
         new_adapter: LoraConfig | None = None,
         policy_layers: int | None = None,
         value_layers: int | None = None,
+        reference_moves: bool = False,
     ) -> "SharedRoles":
         """Put the adapters on a base.
 
         Args:
             base: a causal language model; it is frozen.
             sft_adapter: folder of the adapter that the policy starts from and is held to; None is the bare base.
-            reward_adapter: run directory of a reward model on the same base; None: the reward comes from elsewhere.
+            reward_adapters: run directories of reward models on the same base. The value role starts from the first;
+                without any, the reward comes from elsewhere.
             new_adapter: the shape of fresh adapters, needed where there is no SFT adapter.
             policy_layers: how many of the top layers the policy trains; all by default.
             value_layers: the same for the value role.
+            reference_moves: whether `move_reference` is going to be called.
 
         Raises:
             ModelError: when an adapter doesn't fit the base, or a depth doesn't.
@@ -104,24 +112,23 @@ class SharedRoles(Roles):
         model = _with_policy(base, sft_adapter, new_adapter)
         if sft_adapter:
             _add_saved(model, REFERENCE, sft_adapter)
-        score = _add_saved(model, REWARD, reward_adapter) if reward_adapter else None
-        if reward_adapter and score is None:
-            raise ModelError(
-                f"{reward_adapter} has no score head: it is not a reward model.",
-                remedy="give a run of recipes/reward.py as reward_model_path.",
-            )
-        value_start = reward_adapter or sft_adapter
+        elif reference_moves:
+            model.add_adapter(REFERENCE, _fresh(new_adapter))
+            _move(model, POLICY, REFERENCE, 1.0)
+        scores = [_add_reward(model, reward_name(i), folder) for i, folder in enumerate(reward_adapters)]
+        value_start = [*reward_adapters, *([sft_adapter] if sft_adapter else [])]
         if value_start:
-            _add_saved(model, VALUE, value_start)
+            _add_saved(model, VALUE, value_start[0])
         else:
             model.add_adapter(VALUE, _fresh(new_adapter))
         size = bare(model).config.get_text_config().hidden_size
         return cls(
             model,
-            ScalarHead(size, score),
-            reward_head=ScalarHead(size, score) if reward_adapter else None,
-            has_reference_adapter=sft_adapter is not None,
-            value_from_reward=reward_adapter is not None,
+            ScalarHead(size, scores[0] if scores else None),
+            reward_heads=[ScalarHead(size, score) for score in scores],
+            has_reference_adapter=sft_adapter is not None or reference_moves,
+            value_from_reward=bool(scores),
+            reference_moves=reference_moves,
             **depths,
         )
 
@@ -140,48 +147,88 @@ class SharedRoles(Roles):
                 parameter.requires_grad_(int(number[1]) >= layers - self.depths[role])
         self.value_head.requires_grad_(True)
 
-    def forward(self, sequences: Sequences) -> PolicyAndValues:
+    def forward(self, sequences: Sequences, texts: Texts | None = None) -> PolicyAndValues:
         sequences = sequences if sequences.trunk else self.run_trunk(sequences)
-        logprobs, entropies = self._logprobs(POLICY, sequences)
+        with active_adapter(self.model, POLICY):
+            logprobs, entropies = self._logprobs(sequences)
+            of_texts = None if texts is None else self._text_logprobs(texts)
         with active_adapter(self.model, VALUE):
-            hidden = self._top("value", sequences)
-        return PolicyAndValues(logprobs, entropies, response_values(self.value_head, hidden, sequences))
+            values = self._values(sequences)
+        return PolicyAndValues(logprobs, entropies, values, of_texts)
 
     def reference_logprobs(self, sequences: Sequences) -> torch.Tensor:
         sequences = sequences if sequences.trunk else self.run_trunk(sequences)
-        return self._logprobs(self.reference, sequences)[0]
+        with active_adapter(self.model, self.reference):
+            return self._logprobs(sequences)[0]
 
-    def _logprobs(self, adapter: str | None, sequences: Sequences) -> tuple[torch.Tensor, torch.Tensor]:
-        with active_adapter(self.model, adapter):
-            hidden = self._top("policy", sequences)
-            return response_logprobs(bare(self.model), hidden, sequences, self.temperature)
+    @torch.no_grad()
+    def read(self, batches: Sequence[Sequences]) -> list[Reading]:
+        """Role by role, so that an adapter is folded into the weights once for all batches."""
+        batches = self._run_trunks(batches)
+        with answering(self.model, POLICY):
+            policy = [self._logprobs(batch) for batch in batches]
+        with answering(self.model, self.reference):
+            reference = [self._logprobs(batch)[0] for batch in batches]
+        with answering(self.model, VALUE):
+            values = [self._values(batch) for batch in batches]
+        return [
+            Reading(batch, PolicyAndValues(*of_policy, of_value), of_reference)
+            for batch, of_policy, of_value, of_reference in zip(batches, policy, values, reference, strict=True)
+        ]
+
+    def _logprobs(self, sequences: Sequences) -> tuple[torch.Tensor, torch.Tensor]:
+        hidden = self._top("policy", sequences)
+        return response_logprobs(bare(self.model), hidden, sequences, self.temperature)
+
+    def _text_logprobs(self, texts: Texts) -> torch.Tensor:
+        return text_logprobs(bare(self.model), hidden_states(self.model, texts.input_ids, texts.attention_mask), texts)
+
+    def _values(self, sequences: Sequences) -> torch.Tensor:
+        return response_values(self.value_head, self._top("value", sequences), sequences)
 
     def _top(self, role: str, sequences: Sequences) -> torch.Tensor:
         depth = self.depths[role]
         return self._tops[depth](sequences.trunk[role], sequences.attention_mask)
 
     def run_trunk(self, sequences: Sequences) -> Sequences:
-        trunk: dict[str, torch.Tensor] = {}
-        for adapter in set(self.beneath.values()):
-            roles = [role for role in self.depths if self.beneath[role] == adapter]
-            with active_adapter(self.model, adapter):
-                states = run_bottom(
-                    decoder_of(bare(self.model)),
-                    [self.depths[role] for role in roles],
-                    sequences.input_ids,
-                    sequences.attention_mask,
-                )
-            trunk |= {role: states[self.depths[role]] for role in roles}
-        return sequences.with_trunk(trunk)
+        return self._run_trunks([sequences])[0]
 
     @torch.no_grad()
-    def reward_scores(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """Scores of whole sequences by the reward role, [B], at their last real tokens."""
-        if self.reward_head is None:
+    def _run_trunks(self, batches: Sequence[Sequences]) -> list[Sequences]:
+        """The batches with the states that enter each role's trained layers."""
+        trunks: list[dict[str, torch.Tensor]] = [{} for _ in batches]
+        decoder = decoder_of(bare(self.model))
+        for adapter in set(self.beneath.values()):
+            depths = {role: depth for role, depth in self.depths.items() if self.beneath[role] == adapter}
+            with answering(self.model, adapter):
+                for trunk, batch in zip(trunks, batches, strict=True):
+                    states = run_bottom(decoder, list(depths.values()), batch.input_ids, batch.attention_mask)
+                    trunk |= {role: states[depth] for role, depth in depths.items()}
+        return [batch.with_trunk(trunk) for batch, trunk in zip(batches, trunks, strict=True)]
+
+    @torch.no_grad()
+    def reward_scores(self, batches: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+        """Scores of whole sequences by each reward role, at their last real tokens.
+
+        Args:
+            batches: token ids and attention mask, [B, T] each.
+
+        Returns:
+            [roles, sequences of all batches], float32.
+        """
+        scores = []
+        for number, head in enumerate(self.reward_heads):
+            with answering(self.model, reward_name(number)):
+                parts = [last_token_scores(head, hidden_states(self.model, *batch), batch[1]) for batch in batches]
+            scores.append(torch.cat(parts))
+        if not scores:
             raise ModelError("These roles have no reward adapter.", remedy="give a reward model or a reward function.")
-        with active_adapter(self.model, REWARD):
-            hidden = hidden_states(self.model, input_ids, attention_mask)
-        return last_token_scores(self.reward_head, hidden, attention_mask)
+        return torch.stack(scores)
+
+    def move_reference(self, share: float) -> None:
+        if not self.reference_moves:
+            raise ModelError("This reference stays where it is.", remedy="build the roles with reference_moves.")
+        _move(self.model, POLICY, REFERENCE, share)
 
     @contextmanager
     def sampling(self) -> Iterator[nn.Module]:
@@ -196,13 +243,23 @@ class SharedRoles(Roles):
         }
 
     def save(self, folder: Path) -> None:
-        self.model.save_pretrained(folder, selected_adapters=[POLICY, VALUE])
+        self.model.save_pretrained(folder, selected_adapters=[adapter for adapter, _ in self._places(folder)])
         save_file(self.value_head.state_dict(), folder / VALUE / VALUE_HEAD_FILE)
 
     def load(self, folder: Path) -> None:
-        for adapter, place in ((POLICY, folder), (VALUE, folder / VALUE)):
+        for adapter, place in self._places(folder):
             set_peft_model_state_dict(self.model, load_peft_weights(str(place), device="cpu"), adapter)
         self.value_head.load_state_dict(load_file(folder / VALUE / VALUE_HEAD_FILE))
+
+    def _places(self, folder: Path) -> list[tuple[str, Path]]:
+        """The adapters that change, and where PEFT saves them."""
+        moving = [REFERENCE] if self.reference_moves else []
+        return [(POLICY, folder), *((adapter, folder / adapter) for adapter in [VALUE, *moving])]
+
+
+def reward_name(number: int) -> str:
+    """The name of the reward adapter with that number in an ensemble."""
+    return REWARD if number == 0 else f"{REWARD}_{number}"
 
 
 def _with_policy(base: nn.Module, sft_adapter: str | None, new_adapter: LoraConfig | None) -> Any:
@@ -219,6 +276,25 @@ def _fresh(config: LoraConfig | None) -> LoraConfig:
             remedy="give --adapter, or the LoRA options (lora_r, lora_alpha, lora_target_modules).",
         )
     return copy.deepcopy(config)
+
+
+@torch.no_grad()
+def _move(model: Any, source: str, target: str, share: float) -> None:
+    """Move one adapter's weights by a share of the way to another's. Factors move, not their product."""
+    of_source = dict(adapter_parameters(model, source))
+    for name, parameter in adapter_parameters(model, target):
+        parameter.lerp_(of_source[name.replace(f".{target}.", f".{source}.")].to(parameter.dtype), share)
+
+
+def _add_reward(model: Any, name: str, folder: str) -> torch.Tensor:
+    """Put a reward adapter onto the model; returns the weight of its score head."""
+    score = _add_saved(model, name, folder)
+    if score is None:
+        raise ModelError(
+            f"{folder} has no score head: it is not a reward model.",
+            remedy="give a run of recipes/reward.py as reward_model_path.",
+        )
+    return score
 
 
 def _add_saved(model: Any, name: str, folder: str) -> torch.Tensor | None:

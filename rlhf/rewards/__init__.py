@@ -4,6 +4,7 @@ from rlhf.rewards.base import Reward, Scores, Text, WeightedSum
 from rlhf.rewards.function import FunctionReward
 from rlhf.rewards.lexicon import LexiconReward
 from rlhf.rewards.loading import load_reward, load_rewards
+from rlhf.rewards.token_level import TokenReward
 
 __all__ = [
     "FunctionReward",
@@ -11,6 +12,7 @@ __all__ = [
     "Reward",
     "Scores",
     "Text",
+    "TokenReward",
     "WeightedSum",
     "load_reward",
     "load_rewards",

@@ -1,6 +1,5 @@
 """What the recipes on TRL's trainers share: training inside a run, resuming, and saving the result."""
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -21,7 +20,7 @@ from rlhf.data import Kind
 from rlhf.data.lengths import measure_lengths
 from rlhf.errors import ConfigError, TrainingError
 from rlhf.models.load import context_length
-from rlhf.runs import Run, read_metrics, write_atomic
+from rlhf.runs import Run, read_metrics
 from rlhf.trainers.callbacks import watch
 from rlhf.trainers.options import TrainingRows
 
@@ -94,7 +93,7 @@ def run_training(trainer: Any, run: Run, shown: Mapping[str, str]) -> None:
     """
     checkpoint = checkpoint_to_resume(trainer.args)
     if checkpoint is not None:
-        _cut_back(run, int(checkpoint.name.split("-")[-1]))
+        run.cut_back(int(checkpoint.name.split("-")[-1]))
     watch(trainer, run, dict(shown))
     trainer.add_callback(StopOnNaN())
     with failures_recorded(run):
@@ -163,13 +162,6 @@ def final_metrics(run: Run, names: Mapping[str, str]) -> dict[str, float]:
     rows = read_metrics(run.dir)
     last = {name: row[name] for row in rows for name in names if name in row}
     return {label: last[name] for name, label in names.items() if name in last}
-
-
-def _cut_back(run: Run, step: int) -> None:
-    """Drop the metrics after a checkpoint: the resumed run logs them again."""
-    kept = [row for row in read_metrics(run.dir) if row.get("step", 0) <= step and "train_loss" not in row]
-    if run.writes:
-        write_atomic(run.dir / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in kept))
 
 
 def _missing_parts(checkpoint: Path) -> list[str]:

@@ -38,7 +38,7 @@ def folders(tmp_path_factory):
 
 def build(folders, **options):
     return SharedRoles.build(
-        tiny_causal_lm(), sft_adapter=str(folders / "sft"), reward_adapter=str(folders / "reward"), **options
+        tiny_causal_lm(), sft_adapter=str(folders / "sft"), reward_adapters=[str(folders / "reward")], **options
     )
 
 
@@ -58,7 +58,7 @@ def test_the_policy_starts_as_the_reference(folders, layers):
 def test_the_value_role_starts_as_the_reward_model(folders, layers):
     roles = build(folders, policy_layers=2, value_layers=layers)
     values = roles(sequences()).values
-    scores = roles.reward_scores(IDS, MASK)
+    scores = roles.reward_scores([(IDS, MASK)])[0]
     torch.testing.assert_close(values[0, -1], scores[0], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(values[1, 2], scores[1], atol=1e-5, rtol=1e-5)
 
@@ -70,7 +70,7 @@ def test_the_reward_role_scores_as_the_reward_model_itself(folders):
     prompts, completions = ["Film review:", "You are"], [" great", " a helpful assistant and more"]
     rows = [(list(reward.token_ids(*row)), []) for row in zip(prompts, completions, strict=True)]
     input_ids, mask, _ = pad_sequences(rows, tokenizer.pad_token_id)
-    ours = roles.reward_scores(input_ids, mask)
+    ours = roles.reward_scores([(input_ids, mask)])[0]
     torch.testing.assert_close(ours, torch.tensor(reward(prompts, completions)), atol=1e-4, rtol=1e-4)
 
 
@@ -79,12 +79,12 @@ def test_stepping_one_role_leaves_the_others_bit_identical(folders, role, others
     roles = build(folders, policy_layers=2, value_layers=2)
     with torch.no_grad():
         before, reference = roles(sequences()), roles.reference_logprobs(sequences())
-        scores = roles.reward_scores(IDS, MASK)
+        scores = roles.reward_scores([(IDS, MASK)])[0]
         for parameter in roles.role_parameters()[role]:
             parameter.add_(0.1)
         after = roles(sequences())
         assert torch.equal(reference, roles.reference_logprobs(sequences()))
-        assert torch.equal(scores, roles.reward_scores(IDS, MASK))
+        assert torch.equal(scores, roles.reward_scores([(IDS, MASK)])[0])
     assert all(torch.equal(getattr(before, name), getattr(after, name)) for name in others)
     assert not torch.equal(before[0 if role == "policy" else 2], after[0 if role == "policy" else 2])
 
@@ -108,7 +108,7 @@ def test_what_is_saved_is_what_is_loaded(folders, tmp_path):
                 parameter.add_(0.1 * torch.randn_like(parameter))
         roles.save(tmp_path)
         other.load(tmp_path)
-        for ours, theirs in zip(roles(sequences()), other(sequences()), strict=True):
+        for ours, theirs in zip(roles(sequences())[:3], other(sequences())[:3], strict=True):
             assert torch.equal(ours, theirs)
 
 

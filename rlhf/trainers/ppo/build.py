@@ -91,7 +91,7 @@ def build_roles(model_options: ModelOptions, reward_options: RewardOptions) -> R
     return SharedRoles.build(
         load_causal_lm(model_options),
         sft_adapter=model_options.locate().adapter,
-        reward_adapter=reward_options.reward_model_path if shared else None,
+        reward_adapters=[str(reward_options.reward_model_path)] if shared else [],
         new_adapter=lora_config(model_options),
         policy_layers=reward_options.policy_layers,
         value_layers=reward_options.value_layers,
@@ -105,7 +105,7 @@ def build_scorer(
     weights: Sequence[float],
     args: PPOConfig,
 ) -> Scorer:
-    has_role = isinstance(roles, SharedRoles) and roles.reward_head is not None
+    has_role = isinstance(roles, SharedRoles) and len(roles.reward_heads) > 0
     return Scorer(
         tokenizer,
         roles=roles if isinstance(roles, SharedRoles) and has_role else None,

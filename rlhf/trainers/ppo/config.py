@@ -1,7 +1,7 @@
 """The options of PPO, named as in TRL and `TrainingArguments`."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -11,6 +11,8 @@ from rlhf.errors import ConfigError
 
 # What `accelerate launch` tells its processes.
 SHARDING_VARIABLES = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
+# What an evaluation measures, from the beginnings of the names.
+BEST_MODEL_METRICS = ("objective/", "rewards/", "judges/", "response/")
 
 
 def _is_on(variable: str) -> bool:
@@ -61,8 +63,24 @@ class PPOConfig(TrainingArguments):
     cliprange_value: float = _option(0.2, "Range of the values around those of the rollout in the value loss.")
     gamma: float = _option(1.0, "Discount.")
     lam: float = _option(0.95, "Lambda of generalized advantage estimation.")
+    use_score_scaling: bool = _option(False, "Whether scores are divided by their running standard deviation.")
+    use_score_norm: bool = _option(False, "Whether scores are shifted to a running mean of 0 before they are scaled.")
+    score_clip: float | None = _option(None, "Scores are held within plus and minus this number, after scaling.")
     whiten_rewards: bool = _option(False, "Whether token rewards are brought to variance 1 before the advantages.")
     whiten_advantages: bool = _option(True, "Whether advantages are brought to mean 0 and variance 1.")
+    value_warmup_rollouts: int = _option(0, "First rollouts on which only the value role is trained.")
+    sync_ref_model: bool = _option(False, "Whether the reference follows the policy, as a moving average of it.")
+    ref_model_mixup_alpha: float = _option(0.6, "Share of the way to the policy that the reference goes each time.")
+    ref_model_sync_steps: int = _option(512, "Optimizer steps between its moves, rounded up to whole rollouts.")
+    ptx_coef: float = _option(0.0, "Weight of the language-modelling loss on texts mixed in (PPO-ptx).")
+    ptx_batch_size: int = _option(8, "Texts mixed into each optimizer step, over all processes.")
+    kl_budget: float | None = _option(
+        None,
+        "KL per sequence, in nats, at which training stops: that on held-out prompts where the run evaluates, else "
+        "that of the rollouts. A best checkpoint is chosen among those within it.",
+    )
+    log_completions: bool = _option(True, "Whether evaluations write samples to samples.jsonl and to trackers.")
+    num_completions_to_log: int = _option(8, "Held-out prompts whose responses are written.")
 
     def __post_init__(self) -> None:
         if self.fsdp or self.deepspeed or any(_is_on(variable) for variable in SHARDING_VARIABLES):
@@ -70,6 +88,8 @@ class PPOConfig(TrainingArguments):
                 "FSDP and DeepSpeed can't be used in PPO: they would take apart the base that its roles share.",
                 remedy="launch with recipes/accelerate/multi_gpu.yaml; --tuning qlora is for large bases.",
             )
+        if self.load_best_model_at_end and self.metric_for_best_model is None:
+            self.metric_for_best_model, self.greater_is_better = "eval_objective/scores", True
         super().__post_init__()  # type: ignore[no-untyped-call]
         problems = [
             f"{name} is {getattr(self, name)}; it must be {wanted}"
@@ -86,6 +106,7 @@ class PPOConfig(TrainingArguments):
             problems += [
                 f"{name} needs a stop token, and stop_token is null" for name, on in needs_a_stop.items() if on
             ]
+        problems += self._clashes()
         if self.fp16 or self.bf16:
             problems.append("fp16 and bf16 mix precisions; PPO computes in the model's own (--dtype bfloat16)")
         if self.activation_checkpointing:
@@ -93,6 +114,22 @@ class PPOConfig(TrainingArguments):
         if problems:
             raise ConfigError("Some options of PPO can't be used.", problems=problems, remedy="correct them.")
         self.remove_unused_columns = False
+
+    def _clashes(self) -> Iterator[str]:
+        """Options that need another one."""
+        if self.use_score_norm and not self.use_score_scaling:
+            yield "use_score_norm shifts scores before they are scaled; it needs use_score_scaling"
+        if self.kl_budget is not None and self.target_kl is not None and self.target_kl >= self.kl_budget:
+            yield f"target_kl {self.target_kl} steers towards a KL that kl_budget {self.kl_budget} doesn't allow"
+        if self.kl_budget is not None and self.sync_ref_model:
+            yield "kl_budget counts the KL to a fixed reference, and sync_ref_model moves it"
+        if self.load_best_model_at_end and not str(self.metric_for_best_model).removeprefix("eval_").startswith(
+            BEST_MODEL_METRICS
+        ):
+            yield (
+                f"metric_for_best_model is {self.metric_for_best_model}, which no evaluation measures; it must begin "
+                f"with one of {', '.join(BEST_MODEL_METRICS)}"
+            )
 
     @property
     def micro_batches(self) -> int:
@@ -129,6 +166,14 @@ RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
     ("cliprange", "above 0", lambda x: x > 0),
     ("cliprange_value", "above 0", lambda x: x > 0),
     ("vf_coef", "0 or more", lambda x: x >= 0),
+    ("score_clip", "above 0", lambda x: x > 0),
+    ("value_warmup_rollouts", "0 or more", lambda x: x >= 0),
+    ("ref_model_mixup_alpha", "above 0 and at most 1", lambda x: 0 < x <= 1),
+    ("ref_model_sync_steps", "at least 1", lambda x: x >= 1),
+    ("ptx_coef", "0 or more", lambda x: x >= 0),
+    ("ptx_batch_size", "at least 1", lambda x: x >= 1),
+    ("kl_budget", "above 0 (the policy begins at a KL of 0, and has to be allowed to move)", lambda x: x > 0),
+    ("num_completions_to_log", "at least 1", lambda x: x >= 1),
     ("gamma", "from 0 to 1", lambda x: 0 <= x <= 1),
     ("lam", "from 0 to 1", lambda x: 0 <= x <= 1),
 )

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from rlhf.generation import Generation
-from rlhf.models.roles import PolicyAndValues, Sequences
+from rlhf.models.roles import Reading, Sequences
 
 
 @dataclass
@@ -35,8 +36,9 @@ class RoleOutputs:
         values = torch.zeros(len(mask), mask.shape[1] + 1, device=mask.device)
         return cls(sequences.with_trunk({}), zeros, zeros.clone(), zeros.clone(), values)
 
-    def put(self, rows: torch.Tensor, part: Sequences, seen: PolicyAndValues, reference: torch.Tensor) -> None:
+    def put(self, rows: torch.Tensor, reading: Reading) -> None:
         """Fill in some rows, which `Sequences.select` has cut to the columns that they use."""
+        part, seen, reference = reading
         width = part.response_mask.shape[1]
         self.logprobs[rows, :width] = seen.logprobs
         self.entropies[rows, :width] = seen.entropies
@@ -80,10 +82,19 @@ class Rollout:
 
 @dataclass
 class MicroBatch:
-    """A part of a minibatch, and the number of response tokens of the whole minibatch over all processes."""
+    """A part of a minibatch.
+
+    Attributes:
+        rollout: its rows.
+        minibatch_tokens: response tokens of the whole minibatch over all processes.
+        step: the optimizer step, from 0.
+        number: which of the minibatch's micro-batches on this process.
+    """
 
     rollout: Rollout
     minibatch_tokens: torch.Tensor
+    step: int
+    number: int
 
 
 def pad_generations(generations: Sequence[Generation], pad_token_id: int, device: torch.device) -> Sequences:
@@ -100,19 +111,29 @@ def pad_generations(generations: Sequence[Generation], pad_token_id: int, device
 
 
 def minibatch_rows(
-    lengths: torch.Tensor, minibatches: int, micro_batches: int, generator: torch.Generator
+    lengths: torch.Tensor, minibatches: int, micro_batches: int, *, first_row: int, key: tuple[int, int, int]
 ) -> Iterator[list[torch.Tensor]]:
-    """The rows of one epoch: shuffled into minibatches, each split into micro-batches of similar length.
+    """The rows of one epoch: dealt out to the minibatches at random, each split into micro-batches of similar length.
+
+    Of each `minibatches` neighbours every minibatch gets one. Which one follows from the key and from the row's number
+    in the rollout of all processes, so that the number of processes changes no minibatch.
 
     Args:
-        lengths: tokens of each sequence, [B].
+        lengths: tokens of each sequence of this process, [B]; B is a multiple of `minibatches`.
         minibatches: optimizer steps of the epoch.
         micro_batches: forward and backward passes of each step.
+        first_row: the number of this process's first row in the rollout of all processes.
+        key: seed, number of the rollout, epoch.
 
     Yields:
-        For each minibatch its micro-batches' row numbers.
+        For each minibatch its micro-batches' row numbers on this process.
     """
-    shuffled = torch.randperm(len(lengths), generator=generator)
-    for rows in torch.chunk(shuffled, minibatches):
+    seed, rollout, epoch = key
+    generator = np.random.Generator(np.random.Philox(key=[seed % 2**64, rollout], counter=[0, 0, 0, 1 + epoch]))
+    first_deal, deals = first_row // minibatches, len(lengths) // minibatches
+    dealt = generator.permuted(np.tile(np.arange(minibatches), (first_deal + deals, 1)), axis=1)
+    of_row = torch.from_numpy(dealt[first_deal:].reshape(-1))
+    for minibatch in range(minibatches):
+        rows = (of_row == minibatch).nonzero().squeeze(-1)
         by_length = rows[lengths.cpu()[rows].argsort(stable=True)]
         yield list(torch.chunk(by_length, micro_batches))

@@ -1,7 +1,8 @@
-"""The score of each response in a rollout."""
+"""The scores of the responses in a rollout."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -10,18 +11,41 @@ from rlhf.data.chat import encode_completion
 from rlhf.data.messages import as_reply
 from rlhf.errors import TrainingError
 from rlhf.generation import Generation
-from rlhf.models.roles import chunks
 from rlhf.models.scoring import pad_sequences
 from rlhf.models.shared_roles import SharedRoles
-from rlhf.rewards import Reward
+from rlhf.rewards import Reward, TokenReward
+
+REWARD_MODEL = "reward_model"
+
+
+@dataclass
+class Scores:
+    """What the rewards say of a batch of responses, float32, on the CPU.
+
+    Attributes:
+        total: the weighted sum over the rewards, [B].
+        parts: each reward's own score by its name, unweighted, [B].
+        tokens: the weighted sum of rewards given token by token, [B, R] with zeros after each response's end; None
+            without such a reward.
+    """
+
+    total: torch.Tensor
+    parts: dict[str, torch.Tensor] = field(default_factory=dict)
+    tokens: torch.Tensor | None = None
+
+    def to(self, device: torch.device) -> "Scores":
+        """The same on a device."""
+        tokens = None if self.tokens is None else self.tokens.to(device)
+        return Scores(self.total.to(device), {name: part.to(device) for name, part in self.parts.items()}, tokens)
 
 
 class Scorer:
-    """Adds up the reward role, where the roles have one, and any further rewards, each with its weight.
+    """Adds up the reward model and any further rewards, each with its weight.
 
-    The reward role reads each response as it was trained to read one: ended, whether or not the policy came to an end
-    (see `rlhf.rewards.model.ModelReward`). Other rewards get texts, with `finished` and the data set's further columns,
-    by TRL's signature.
+    The reward model is one or more roles on the shared base, or models of their own; of several the scores are combined
+    into one. A reward role reads each response as it was trained to read one: ended, whether or not the policy came to
+    an end (see `rlhf.rewards.model.ModelReward`). Other rewards get texts, with `completion_ids`, `finished` and the
+    data set's further columns, by TRL's signature.
     """
 
     def __init__(
@@ -29,53 +53,107 @@ class Scorer:
         tokenizer: Any,
         *,
         roles: SharedRoles | None = None,
+        members: Sequence[Reward] = (),
+        combine: Callable[[torch.Tensor], torch.Tensor] | None = None,
         rewards: Sequence[Reward] = (),
         weights: Sequence[float] | None = None,
+        token_rewards: Sequence[TokenReward] = (),
+        token_weights: Sequence[float] | None = None,
         batch_size: int = 32,
     ):
         """
         Args:
             tokenizer: the policy's.
-            roles: roles with a reward adapter, whose score has weight 1.
+            roles: roles with reward adapters.
+            members: reward models of their own, which form an ensemble with the reward roles.
+            combine: from the ensemble's scores [members, B] to one, [B], which has weight 1; their mean by default.
             rewards: further rewards.
             weights: one for each of them, 1 by default.
+            token_rewards: rewards that give a number for each token.
+            token_weights: one for each of them, 1 by default.
             batch_size: sequences in each forward of the reward role.
         """
         self.tokenizer = tokenizer
         self.roles = roles
+        self.members = list(members)
+        self.combine = combine or (lambda scores: scores.mean(0))
         self.rewards = list(rewards)
         self.weights = [1.0] * len(self.rewards) if weights is None else list(weights)
+        self.token_rewards = list(token_rewards)
+        self.token_weights = [1.0] * len(self.token_rewards) if token_weights is None else list(token_weights)
         self.batch_size = batch_size
 
-    def __call__(self, rows: Sequence[dict[str, Any]], generations: Sequence[Generation]) -> torch.Tensor:
-        """The scores, [B], float32, on the CPU.
+    def __call__(self, rows: Sequence[dict[str, Any]], generations: Sequence[Generation]) -> Scores:
+        """Score one response for each row.
 
         Raises:
             TrainingError: when a reward returns no finite number for a response.
         """
-        prompts = [row["prompt"] for row in rows]
-        texts = [str(self.tokenizer.decode(g.response_ids, skip_special_tokens=True)) for g in generations]
-        completions = [as_reply(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
-        total = torch.zeros(len(rows))
-        if self.roles is not None:
-            total += self._by_role(self.roles, prompts, completions)
-        columns = {name: [row[name] for row in rows] for name in rows[0] if name != "prompt"}
-        columns["finished"] = [g.finished for g in generations]
+        texts = completions_of(self.tokenizer, rows, generations) | further_columns(rows, generations)
+        scores = Scores(torch.zeros(len(rows)))
+        if self.roles is not None or self.members:
+            self._add(scores, REWARD_MODEL, 1.0, self.combine(self._by_reward_models(texts)))
         for reward, weight in zip(self.rewards, self.weights, strict=True):
-            scores = reward(prompts=prompts, completions=completions, **columns)
-            total += weight * torch.tensor(_finite(scores, reward.name))
-        return total
+            self._add(scores, reward.name, weight, torch.tensor(_finite(reward(**texts), reward.name)))
+        for token_reward, weight in zip(self.token_rewards, self.token_weights, strict=True):
+            self._add_tokens(scores, token_reward.name, weight, token_reward(**texts))
+        return scores
 
-    def _by_role(self, roles: SharedRoles, prompts: Sequence[Any], completions: Sequence[Any]) -> torch.Tensor:
-        pairs = zip(prompts, completions, strict=True)
-        ids: list[tuple[list[int], list[int]]] = [
-            (encode_completion(self.tokenizer, *pair).input_ids, []) for pair in pairs
-        ]
-        parts = []
-        for rows in chunks(len(ids), self.batch_size):
-            input_ids, mask, _ = pad_sequences([ids[i] for i in rows.tolist()], self.tokenizer.pad_token_id)
-            parts.append(roles.reward_scores(input_ids.to(roles.device), mask.to(roles.device)).cpu())
-        return torch.cat(parts)
+    def _add(self, scores: Scores, name: str, weight: float, part: torch.Tensor) -> None:
+        scores.parts[name] = part
+        scores.total += weight * part
+
+    def _add_tokens(self, scores: Scores, name: str, weight: float, lists: Sequence[Sequence[float]]) -> None:
+        if scores.tokens is None:
+            scores.tokens = torch.zeros(len(lists), max(max(map(len, lists)), 1))
+        for row, numbers in enumerate(lists):
+            scores.tokens[row, : len(numbers)] += weight * torch.tensor(numbers)
+        scores.parts[name] = torch.tensor([sum(numbers) for numbers in lists], dtype=torch.float32)
+
+    def _by_reward_models(self, texts: dict[str, list[Any]]) -> torch.Tensor:
+        """The scores of every member, [members, B]."""
+        own = [torch.tensor(_finite(member(**texts), member.name))[None] for member in self.members]
+        by_roles = [] if self.roles is None else [self._by_roles(self.roles, texts["prompts"], texts["completions"])]
+        return torch.cat(by_roles + own)
+
+    def _by_roles(self, roles: SharedRoles, prompts: Sequence[Any], completions: Sequence[Any]) -> torch.Tensor:
+        ids = [encode_completion(self.tokenizer, *pair).input_ids for pair in zip(prompts, completions, strict=True)]
+        by_length = torch.tensor([len(row) for row in ids]).argsort(stable=True)
+        batches = []
+        for rows in torch.split(by_length, self.batch_size):
+            batch: list[tuple[list[int], list[int]]] = [(ids[i], []) for i in rows.tolist()]
+            input_ids, mask, _ = pad_sequences(batch, self.tokenizer.pad_token_id)
+            batches.append((input_ids.to(roles.device), mask.to(roles.device)))
+        scores = torch.empty(len(roles.reward_heads), len(ids))
+        scores[:, by_length] = roles.reward_scores(batches).cpu()
+        return scores
+
+
+def completions_of(
+    tokenizer: Any, rows: Sequence[dict[str, Any]], generations: Sequence[Generation]
+) -> dict[str, list[Any]]:
+    """Prompts and completions as rewards take them: texts, or messages where the prompt is a conversation."""
+    prompts = [row["prompt"] for row in rows]
+    texts = [str(tokenizer.decode(one.response_ids, skip_special_tokens=True)) for one in generations]
+    return {"prompts": prompts, "completions": [as_reply(p, text) for p, text in zip(prompts, texts, strict=True)]}
+
+
+def further_columns(rows: Sequence[dict[str, Any]], generations: Sequence[Generation]) -> dict[str, list[Any]]:
+    """What else rewards are told: the data set's columns beyond the prompt, the ids, and whether a response ended."""
+    columns = {name: [row[name] for row in rows] for name in rows[0] if name != "prompt"}
+    columns["completion_ids"] = [one.response_ids for one in generations]
+    columns["finished"] = [one.finished for one in generations]
+    return columns
+
+
+def ask(
+    reward: Reward,
+    rows: Sequence[dict[str, Any]],
+    texts: dict[str, list[Any]],
+    generations: Sequence[Generation],
+) -> list[float]:
+    """One reward's scores of responses; a TrainingError where one is no finite number."""
+    return _finite(reward(**texts, **further_columns(rows, generations)), reward.name)
 
 
 def _finite(scores: Sequence[float | None], name: str) -> list[float]:

@@ -1,54 +1,44 @@
-"""PPO as a `transformers.Trainer`: checkpoints, callbacks, evaluation and trackers work as elsewhere.
+"""PPO, as its list of steps: `roll_out` makes the responses and their advantages, `compute_loss` learns from them.
 
-A rollout is made when its first batch is prepared and kept for its epochs and minibatches, as in TRL's GRPOTrainer. The
-steps are those of Ziegler et al. (arXiv 1909.08593) and of Huang et al., "The N+ implementation details of RLHF with
-PPO" (arXiv 2403.17031); where we depart from them, a comment says why.
+The steps are those of Ziegler et al. (arXiv 1909.08593) and of Huang et al., "The N+ implementation details of RLHF
+with PPO" (arXiv 2403.17031); where we depart from them, a comment says why. `rlhf.trainers.ppo.on_policy` holds what
+any on-policy loop needs of the Trainer.
 """
 
-import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import gather_object
 from datasets import Dataset
 from torch import nn
-from torch.utils.data import Sampler
 from transformers import PreTrainedTokenizerBase, TrainerCallback
-from trl.trainer.utils import RepeatSampler
 
 from rlhf.errors import ConfigError, TrainingError
 from rlhf.generation import Generation, generate
 from rlhf.models.roles import Roles, Sequences, chunks
-from rlhf.runs import write_atomic
-from rlhf.trainers.checkpoints import SavesWholeCheckpoints
+from rlhf.rewards import Reward
 from rlhf.trainers.ppo.advantages import gae, kl_per_token, masked_mean, token_rewards, whiten
+from rlhf.trainers.ppo.callbacks import KLBudget, PolicyWaits
 from rlhf.trainers.ppo.config import PPOConfig
-from rlhf.trainers.ppo.kl_control import KLController
+from rlhf.trainers.ppo.evaluation import HeldOutAnswers, write_samples
+from rlhf.trainers.ppo.figures import measure_losses, measure_rollout
 from rlhf.trainers.ppo.losses import policy_loss, value_loss
 from rlhf.trainers.ppo.meter import Meter
-from rlhf.trainers.ppo.rollout import MicroBatch, RoleOutputs, Rollout, minibatch_rows, pad_generations
-from rlhf.trainers.ppo.scoring import Scorer
+from rlhf.trainers.ppo.on_policy import OnPolicyTrainer
+from rlhf.trainers.ppo.pretraining import PretrainingMix
+from rlhf.trainers.ppo.rollout import MicroBatch, RoleOutputs, Rollout, pad_generations
+from rlhf.trainers.ppo.score_shaping import ScoreShaper
+from rlhf.trainers.ppo.scoring import Scorer, ask, completions_of
 
-STATE_FILE = "ppo_state.json"
-
-
-class EpochSampler(RepeatSampler):
-    """Repeats each batch of prompts, in an order that follows from the seed and the epoch: a resume finds it again."""
-
-    def set_epoch(self, epoch: int) -> None:
-        self.generator.manual_seed((self.seed or 0) + epoch)
+# Held-out prompts have random numbers of their own, the same at every evaluation: figures differ by the policy alone.
+EVALUATION_STREAM = 2**32
 
 
-class PPOTrainer(SavesWholeCheckpoints):
+class PPOTrainer(OnPolicyTrainer):
     """Trains the policy and value roles on rewards of the policy's own responses."""
-
-    args: PPOConfig
-    train_dataset: Any
-    eval_dataset: Any
-    # The loss is divided by the tokens of the whole minibatch: the Trainer must not divide it again.
-    loss_is_scaled_for_ga = True
 
     def __init__(
         self,
@@ -59,6 +49,8 @@ class PPOTrainer(SavesWholeCheckpoints):
         train_dataset: Dataset,
         eval_dataset: Dataset | None = None,
         callbacks: list[TrainerCallback] | None = None,
+        judges: Sequence[Reward] = (),
+        pretraining: PretrainingMix | None = None,
     ):
         """
         Args:
@@ -69,86 +61,27 @@ class PPOTrainer(SavesWholeCheckpoints):
             train_dataset: prompts in a column `prompt`; other columns go to reward functions.
             eval_dataset: held-out prompts.
             callbacks: further Trainer callbacks.
+            judges: rewards that are measured on held-out prompts, and not trained against.
+            pretraining: texts for the language-modelling loss, where `ptx_coef` is above 0.
 
         Raises:
-            ConfigError: when the data set is smaller than one rollout.
+            ConfigError: when there are too few prompts, or options don't fit together.
         """
-        if len(train_dataset) < args.batch_size:
+        if (args.ptx_coef > 0) != (pretraining is not None):
             raise ConfigError(
-                f"The data set has {len(train_dataset):,} prompts, fewer than the {args.batch_size:,} of one rollout.",
-                remedy="lower per_device_train_batch_size, gradient_accumulation_steps or num_mini_batches.",
+                f"ptx_coef is {args.ptx_coef:g}, and {'no ' if pretraining is None else ''}texts to mix in are given.",
+                remedy="give both ptx_coef and ptx_dataset_name, or neither.",
             )
-        if eval_dataset is not None and len(eval_dataset) < args.world_size:
-            raise ConfigError(
-                f"There are {len(eval_dataset)} held-out prompts for {args.world_size} processes.",
-                remedy="give at least one for each process.",
-            )
-        _round_up_to_rollouts(args)
-        roles.temperature = args.temperature
         self.scorer = scorer
-        self.kl_controller = KLController(args.kl_coef, args.target_kl, args.kl_horizon)
-        self.meter = Meter()
-        self.episodes = 0
-        self._rollouts_made = 0
-        self._micro_batches: Iterator[MicroBatch] | None = None
+        self.judges = list(judges)
+        self.pretraining = pretraining
+        self.shaper = ScoreShaper(args.use_score_scaling, args.use_score_norm, args.score_clip)
         self.stop_token_ids = _stop_token_ids(args, processing_class)
-        super().__init__(
-            model=roles,
-            args=args,
-            data_collator=_as_they_are,
-            train_dataset=train_dataset,
-            eval_dataset=eval_dataset,
-            processing_class=processing_class,
-            callbacks=callbacks,
-        )
-
-    @property
-    def roles(self) -> Roles:
-        roles: Roles = self.accelerator.unwrap_model(self.model)
-        return roles
-
-    # Data: each batch of prompts is repeated for all the passes over its rollout.
-
-    def get_train_dataloader(self) -> Any:
-        return self._get_dataloader(
-            dataset=self.train_dataset,
-            description="Training",
-            batch_size=self.args.local_batch_size,
-            sampler_fn=self._get_train_sampler,
-            is_training=True,
-        )
-
-    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
-        return EpochSampler(
-            self.train_dataset if train_dataset is None else train_dataset,
-            mini_repeat_count=1,
-            batch_size=self.args.batch_size,
-            repeat_count=self.args.num_ppo_epochs * self.args.micro_batches,
-            shuffle=True,
-            seed=self.args.seed,
-        )
-
-    def _prepare_inputs(self, inputs: Any) -> Any:
-        """The next micro-batch of the rollout at hand; when that is used up, of a new one on these prompts."""
-        micro_batch = next(self._micro_batches, None) if self._micro_batches is not None else None
-        if micro_batch is None:
-            self._micro_batches = self._epochs_over(self.roll_out(inputs))
-            micro_batch = next(self._micro_batches)
-        return micro_batch
-
-    def _epochs_over(self, rollout: Rollout) -> Iterator[MicroBatch]:
-        """Micro-batches of all epochs, each row once an epoch."""
-        lengths = rollout.sequences.attention_mask.sum(-1)
-        generator = torch.Generator().manual_seed(self._seed())
-        for _ in range(self.args.num_ppo_epochs):
-            minibatches = minibatch_rows(
-                lengths, self.args.num_mini_batches, self.args.gradient_accumulation_steps, generator
-            )
-            for micro_batches in minibatches:
-                tokens = rollout.sequences.response_mask[torch.cat(micro_batches)].sum()
-                minibatch_tokens = self._sum_over_processes(tokens)
-                for rows in micro_batches:
-                    yield MicroBatch(rollout.select(rows), minibatch_tokens)
+        super().__init__(roles, args, processing_class, train_dataset, eval_dataset, callbacks)
+        if args.kl_budget is not None:
+            self.add_callback(KLBudget(args.kl_budget))
+        if args.value_warmup_rollouts > 0:
+            self.add_callback(PolicyWaits(self))
 
     # The rollout.
 
@@ -156,18 +89,20 @@ class PPOTrainer(SavesWholeCheckpoints):
     def roll_out(self, rows: Sequence[dict[str, Any]]) -> Rollout:
         """Answer the prompts, score the answers and turn the scores into advantages."""
         args, roles = self.args, self.roles
+        self._move_reference()
         started = time.monotonic()
 
-        # 1. The policy answers.
-        generations = self._answer(rows, seed=self._seed())
+        # 1. The policy answers. A response's random numbers follow from the seed and its number in the run.
+        first = self.episodes + args.process_index * len(rows)
+        generations = self._answer(rows, seed=args.seed, numbers=range(first, first + len(rows)))
         sequences = pad_generations(generations, self._tokenizer.pad_token_id, roles.device)
         mask = sequences.response_mask
         answered = time.monotonic()
 
         # 2. Rewards score the answers; one without a stop token may pay for it, once.
-        raw_scores = self.scorer(rows, generations).to(roles.device)
-        finished = torch.tensor([g.finished for g in generations], device=raw_scores.device)
-        scores = self._penalize_unfinished(raw_scores, finished)
+        scores = self.scorer(rows, generations).to(roles.device)
+        finished = torch.tensor([one.finished for one in generations], device=roles.device)
+        shaped = self._penalize_unfinished(self.shaper(scores.total, self._sum_over_processes), finished)
         scored = time.monotonic()
 
         # 3. Policy, reference and value run over them in the form in which they will be trained: a merged adapter's
@@ -175,12 +110,13 @@ class PPOTrainer(SavesWholeCheckpoints):
         outputs = self._run_roles(sequences)
         logprobs, values = outputs.logprobs, outputs.values
         if self._rollouts_made == 0:
-            values = self._calibrate(values, scores, mask)
+            values = self._calibrate(values, shaped, mask)
 
         # 4. Each token pays for its divergence from the reference; the last one gets the score.
         kl = kl_per_token(logprobs, outputs.reference_logprobs, args.kl_estimator) * mask
-        self._measure_sampling(generations, logprobs, mask)
-        rewards, penalties = token_rewards(scores, kl, mask, self.kl_controller.coefficient)
+        rewards, penalties = token_rewards(shaped, kl, mask, self.kl_controller.coefficient)
+        if scores.tokens is not None:
+            rewards = rewards + scores.tokens
         if args.whiten_rewards:
             rewards = whiten(rewards, mask, shift_mean=False, sum_over_processes=self._sum_over_processes)
 
@@ -191,15 +127,14 @@ class PPOTrainer(SavesWholeCheckpoints):
             advantages = whiten(advantages, mask, sum_over_processes=self._sum_over_processes)
 
         # 6. Keep the figures, and steer the KL coefficient by the KL that was seen.
-        self._count_rollout(len(rows))
-        self._measure(raw_scores, scores, kl, penalties, logprobs, outputs.entropies, mask, finished)
-        self._steer_kl(kl, len(rows))
-        times = {"generate": answered - started, "score": scored - answered, "forward": time.monotonic() - scored}
-        for phase, seconds in times.items():
-            self.meter.add(f"time/{phase}", torch.tensor(seconds))
+        measure_rollout(self.meter, outputs, scores, shaped, kl, penalties, generations)
+        self._measure_times(generate=answered - started, score=scored - answered, forward=time.monotonic() - scored)
+        self._rollouts_made += 1
+        self.episodes += len(rows) * args.world_size
+        self._steer_kl(kl)
         return Rollout(outputs.sequences, logprobs, values[:, :-1] * mask, advantages, returns)
 
-    def _answer(self, rows: Sequence[dict[str, Any]], seed: int) -> list[Generation]:
+    def _answer(self, rows: Sequence[dict[str, Any]], seed: int, numbers: Sequence[int]) -> list[Generation]:
         with self.roles.sampling() as policy:
             return generate(
                 policy,
@@ -210,6 +145,7 @@ class PPOTrainer(SavesWholeCheckpoints):
                 batch_size=self.args.generation_batch_size or len(rows),
                 stop_token_ids=self.stop_token_ids,
                 seed=seed,
+                rows=numbers,
             )
 
     def _penalize_unfinished(self, scores: torch.Tensor, finished: torch.Tensor) -> torch.Tensor:
@@ -221,9 +157,9 @@ class PPOTrainer(SavesWholeCheckpoints):
         """Run every role over the sequences. Those of similar length go together, without their padding."""
         outputs = RoleOutputs.empty(sequences)
         by_length = sequences.attention_mask.sum(-1).argsort(stable=True)
-        for rows in torch.split(by_length, self.args.local_rollout_forward_batch_size):
-            part = self.roles.run_trunk(sequences.select(rows))
-            outputs.put(rows, part, self.roles(part), self.roles.reference_logprobs(part))
+        groups = torch.split(by_length, self.args.local_rollout_forward_batch_size)
+        for rows, reading in zip(groups, self.roles.read([sequences.select(rows) for rows in groups]), strict=True):
+            outputs.put(rows, reading)
         return outputs
 
     def _calibrate(self, values: torch.Tensor, scores: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -237,6 +173,21 @@ class PPOTrainer(SavesWholeCheckpoints):
         self.roles.value_head.shift(shift)
         return values + shift
 
+    def _steer_kl(self, kl: torch.Tensor) -> None:
+        per_sequence = kl.sum(-1)
+        seen = masked_mean(per_sequence, torch.ones_like(per_sequence), self._sum_over_processes)
+        self.kl_controller.update(float(seen), len(kl) * self.args.world_size)
+
+    def _move_reference(self) -> None:
+        """Let the reference follow the policy, where that is asked for, at the rollouts that it falls on."""
+        steps = self._rollouts_made * self.args.steps_per_rollout
+        if self.args.sync_ref_model and steps > 0 and steps % self.args.ref_model_sync_steps == 0:
+            self.roles.move_reference(self.args.ref_model_mixup_alpha)
+
+    def _measure_times(self, **seconds: float) -> None:
+        for phase, passed in seconds.items():
+            self.meter.add(f"time/{phase}", torch.tensor(passed))
+
     # The loss.
 
     def compute_loss(  # type: ignore[override]
@@ -245,46 +196,41 @@ class PPOTrainer(SavesWholeCheckpoints):
         """The clipped policy and value losses of a micro-batch, as its share of the minibatch's mean over tokens."""
         args, rollout = self.args, inputs.rollout
         mask = rollout.sequences.response_mask
-        output = model(rollout.sequences)
+        texts, all_text_tokens = self._texts(inputs)
+        output = model(rollout.sequences, texts)
         policy = policy_loss(output.logprobs, rollout.logprobs, rollout.advantages, args.cliprange)
         value = value_loss(output.values[:, :-1], rollout.values, rollout.returns, args.cliprange_value)
-        loss_sum = ((policy.loss + args.vf_coef * value.loss) * mask).sum()
+        policy_weight = 0.0 if self.policy_waits else 1.0
+        loss_sum = ((policy_weight * policy.loss + args.vf_coef * value.loss) * mask).sum()
+        loss: torch.Tensor = loss_sum / inputs.minibatch_tokens
+        if texts is not None:
+            loss = loss - args.ptx_coef * output.text_logprobs.sum() / all_text_tokens
+            self.meter.add("loss/ptx", -output.text_logprobs)
         # DDP averages gradients over processes; the mean over tokens is over the tokens of all of them.
-        loss: torch.Tensor = loss_sum * self.accelerator.num_processes / inputs.minibatch_tokens
+        loss = loss * self.accelerator.num_processes
         if not torch.isfinite(loss):
             raise TrainingError(
                 f"The loss became {loss.item()} at step {self.state.global_step}; the last checkpoint is kept.",
                 remedy="lower learning_rate or raise kl_coef, and go on with --resume_from_checkpoint true.",
             )
-        self._measure_losses(rollout, output, policy, value, mask)
+        measure_losses(self.meter, rollout, output, policy, value)
         return loss
 
-    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """One optimizer with a group of parameters for each role."""
-        if self.optimizer is None:
-            optimizer_class, options = self.get_optimizer_cls_and_kwargs(self.args)
-            rates = {"policy": self.args.learning_rate, "value": self.args.value_learning_rate}
-            groups = [
-                {
-                    "params": parameters,
-                    "lr": rates[role] or self.args.learning_rate,
-                    "weight_decay": self.args.weight_decay,
-                }
-                for role, parameters in self.roles.role_parameters().items()
-            ]
-            self.optimizer = optimizer_class(groups, **options)
-        optimizer: torch.optim.Optimizer = self.optimizer
-        return optimizer
+    @property
+    def policy_waits(self) -> bool:
+        """Whether only the value role is trained, on the rollout at hand."""
+        return self._rollouts_made <= self.args.value_warmup_rollouts
 
-    def _clip_grad_norm(self, model: nn.Module) -> torch.Tensor:
-        """Clip each role by its own norm, so that a large error of the values doesn't shrink the policy's step."""
-        norms = []
-        for role, parameters in self.roles.role_parameters().items():
-            norm = self.accelerator.clip_grad_norm_(parameters, self.args.max_grad_norm)
-            self.meter.add(f"grad_norm/{role}", norm)
-            norms.append(norm)
-        total: torch.Tensor = torch.stack(norms).norm()
-        return total
+    def _texts(self, batch: MicroBatch) -> tuple[Any, int]:
+        """This process's and micro-batch's share of the step's texts, and the tokens to predict in all of them."""
+        if self.pretraining is None or self.policy_waits:
+            return None, 0
+        texts = self.pretraining.batch(batch.step)
+        mine = texts[self.args.process_index :: self.args.world_size][
+            batch.number :: self.args.gradient_accumulation_steps
+        ]
+        tokens = sum(sum(text.loss_mask) for text in texts)
+        return (self.pretraining.pad(mine, self.roles.device) if mine else None), tokens
 
     # Evaluation on held-out prompts.
 
@@ -292,144 +238,60 @@ class PPOTrainer(SavesWholeCheckpoints):
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
-        """Mean score without penalties, KL, length and share of ended responses on the held-out prompts."""
+        """Scores without shaping or penalties, judges, KL, length and share of ended responses; writes samples."""
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
-        rank, world = self.args.process_index, self.args.world_size
-        rows = [dataset[i] for i in range(rank, len(dataset), world)]
+        mine = range(self.args.process_index, len(dataset), self.args.world_size)
         meter = Meter()
-        for part in chunks(len(rows), self.args.per_device_eval_batch_size):
-            batch = [rows[i] for i in part.tolist()]
-            generations = self._answer(batch, seed=self.args.seed + int(part[0]) * world + rank)
-            sequences = pad_generations(generations, self._tokenizer.pad_token_id, self.roles.device)
-            scores = self.scorer(batch, generations)
-            outputs = self._run_roles(sequences)
-            mask = sequences.response_mask
-            meter.add("objective/scores", scores)
-            meter.add("objective/kl", ((outputs.logprobs - outputs.reference_logprobs) * mask).sum(-1))
-            meter.add("response/length", mask.sum(-1))
-            meter.add("response/finished", torch.tensor([float(g.finished) for g in generations]))
-        metrics = {f"{metric_key_prefix}_{name}": v for name, v in meter.means(self._sum_over_processes).items()}
+        samples: list[dict[str, Any]] = []
+        for part in chunks(len(mine), self.args.per_device_eval_batch_size):
+            numbers = [mine[i] for i in part.tolist()]
+            answers = self._answer_held_out([dataset[number] for number in numbers], numbers)
+            answers.measure(meter)
+            samples += [
+                {"number": number, **row}
+                for number, row in zip(numbers, answers.as_rows(), strict=True)
+                if number < self.args.num_completions_to_log
+            ]
+        metrics = {f"{metric_key_prefix}_{name}": x for name, x in meter.means(self._sum_over_processes).items()}
+        if self.args.log_completions:
+            self._write_samples(samples)
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
-    # Figures, under the names of TRL's PPO.
+    def _answer_held_out(self, rows: Sequence[dict[str, Any]], numbers: Sequence[int]) -> HeldOutAnswers:
+        generations = self._answer(rows, seed=self.args.seed + EVALUATION_STREAM, numbers=numbers)
+        outputs = self._run_roles(pad_generations(generations, self._tokenizer.pad_token_id, self.roles.device))
+        kl = (outputs.logprobs - outputs.reference_logprobs) * outputs.sequences.response_mask
+        texts = completions_of(self._tokenizer, rows, generations)
+        return HeldOutAnswers(
+            generations=generations,
+            scores=self.scorer(rows, generations),
+            kl=kl.sum(-1).cpu(),
+            judged={judge.name: ask(judge, rows, texts, generations) for judge in self.judges},
+            **texts,
+        )
 
-    def _measure(
-        self,
-        raw_scores: torch.Tensor,
-        scores: torch.Tensor,
-        kl: torch.Tensor,
-        penalties: torch.Tensor,
-        logprobs: torch.Tensor,
-        entropies: torch.Tensor,
-        mask: torch.Tensor,
-        finished: torch.Tensor,
-    ) -> None:
-        add = self.meter.add
-        add("objective/kl", kl.sum(-1))
-        add("objective/entropy", -logprobs.sum(-1))
-        add("objective/non_score_reward", penalties.sum(-1))
-        add("objective/rlhf_reward", scores + penalties.sum(-1))
-        add("objective/scores", scores)
-        add("objective/scores_before_penalty", raw_scores)
-        add("policy/entropy_avg", entropies, mask)
-        add("response/length", mask.sum(-1))
-        add("response/finished", finished)
+    def _write_samples(self, samples: list[dict[str, Any]]) -> None:
+        rows = sorted(gather_object(samples), key=lambda row: int(row["number"]))
+        if self.state.is_world_process_zero and rows:
+            write_samples(Path(str(self.args.output_dir)), self.state.global_step, rows, self.args.report_to or [])
 
-    def _measure_sampling(self, generations: Sequence[Generation], logprobs: torch.Tensor, mask: torch.Tensor) -> None:
-        """How far sampling, with a merged adapter and a cache, was from the policy that is trained: 0 in float32."""
-        sampled = torch.zeros_like(logprobs)
-        sampled[mask] = torch.tensor([x for g in generations for x in g.logprobs], device=logprobs.device)
-        self.meter.add("policy/sampling_gap", sampled - logprobs, mask)
+    def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
+        """A policy beyond the KL budget is never the best."""
+        budget = self.args.kl_budget
+        if budget is not None and metrics["eval_objective/kl"] > budget:
+            return False
+        return bool(super()._determine_best_metric(metrics, trial))
 
-    def _measure_losses(self, rollout: Rollout, output: Any, policy: Any, value: Any, mask: torch.Tensor) -> None:
-        add = self.meter.add
-        add("policy/approxkl_avg", 0.5 * (output.logprobs - rollout.logprobs) ** 2, mask)
-        add("policy/clipfrac_avg", policy.clipped, mask)
-        add("loss/policy_avg", policy.loss, mask)
-        add("loss/value_avg", value.loss, mask)
-        add("val/clipfrac_avg", value.clipped, mask)
-        add("val/ratio", policy.ratio, mask)
-        add("val/ratio_squared", policy.ratio**2, mask)
-        add("val/squared_error", (rollout.returns - rollout.values) ** 2, mask)
-        add("val/returns", rollout.returns, mask)
-        add("val/returns_squared", rollout.returns**2, mask)
+    # State.
 
-    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        is_training_log = not any(key.startswith("eval_") for key in logs)
-        if is_training_log and (means := self.meter.means(self._sum_over_processes)):
-            logs = {**logs, **_finish_figures(means), "episode": self.episodes}
-            logs["objective/kl_coef"] = self.kl_controller.coefficient
-            logs["lr"] = logs.pop("learning_rate", self.args.learning_rate)
-        super().log(logs, start_time)
+    def loop_state(self) -> dict[str, Any]:
+        return {**super().loop_state(), "scores": self.shaper.state()}
 
-    def _steer_kl(self, kl: torch.Tensor, rows: int) -> None:
-        per_sequence = kl.sum(-1)
-        seen = masked_mean(per_sequence, torch.ones_like(per_sequence), self._sum_over_processes)
-        self.kl_controller.update(float(seen), rows * self.args.world_size)
-
-    def _count_rollout(self, rows: int) -> None:
-        self._rollouts_made += 1
-        self.episodes += rows * self.args.world_size
-
-    # Saving and resuming.
-
-    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        if not self.args.should_save:
-            return
-        folder = Path(output_dir or str(self.args.output_dir))
-        folder.mkdir(parents=True, exist_ok=True)
-        self.roles.save(folder)
-        self._tokenizer.save_pretrained(folder)
-        state = {
-            "episodes": self.episodes,
-            "rollouts": self._rollouts_made,
-            "kl_coef": self.kl_controller.coefficient,
-        }
-        write_atomic(folder / STATE_FILE, json.dumps(state))
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        folder = Path(resume_from_checkpoint)
-        self.roles.load(folder)
-        state = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
-        self.episodes, self._rollouts_made = state["episodes"], state["rollouts"]
-        self.kl_controller.coefficient = state["kl_coef"]
-
-    def _load_best_model(self) -> None:
-        self.roles.load(Path(str(self.state.best_model_checkpoint)))
-
-    # Small helpers.
-
-    @property
-    def _tokenizer(self) -> Any:
-        return self.processing_class
-
-    def _seed(self) -> int:
-        """A seed of its own for each rollout and process, the same after a resume."""
-        return int(self.args.seed + 1_000_003 * self._rollouts_made + 7919 * self.args.process_index)
-
-    def _sum_over_processes(self, tensor: torch.Tensor) -> torch.Tensor:
-        total: torch.Tensor = self.accelerator.reduce(tensor.to(self.args.device), "sum")
-        return total
-
-    def floating_point_ops(self, inputs: Any) -> int:
-        return 0
-
-
-def _finish_figures(means: dict[str, float]) -> dict[str, float]:
-    """Variances from means of squares; the share of the returns' variance that the values explain."""
-    if "val/ratio" in means:
-        means["val/ratio_var"] = means.pop("val/ratio_squared") - means["val/ratio"] ** 2
-        variance = means.pop("val/returns_squared") - means["val/returns"] ** 2
-        error = means.pop("val/squared_error")
-        means["val/explained_variance"] = 1 - error / variance if variance > 0 else 0.0
-    return means
-
-
-def _as_they_are(rows: list[Any]) -> Any:
-    """The batch of prompts as a list: tokens come later, when the rollout is made."""
-    return rows
+    def load_loop_state(self, state: dict[str, Any]) -> None:
+        super().load_loop_state(state)
+        self.shaper.load_state(state["scores"])
 
 
 def _stop_token_ids(args: PPOConfig, tokenizer: PreTrainedTokenizerBase) -> list[int] | None:
@@ -442,20 +304,3 @@ def _stop_token_ids(args: PPOConfig, tokenizer: PreTrainedTokenizerBase) -> list
             )
         return [args.stop_token_id]
     return None if args.stop_token == "eos" else []
-
-
-def _round_up_to_rollouts(args: PPOConfig) -> None:
-    """Log, save and evaluate at ends of rollouts only: in the middle of one a resume would not be exact."""
-    unit = args.steps_per_rollout
-    if args.total_episodes is not None:
-        args.max_steps = -(-args.total_episodes // args.batch_size) * unit
-    if args.max_steps > 0:
-        args.max_steps = -(-args.max_steps // unit) * unit
-    for name in ("logging_steps", "eval_steps", "save_steps"):
-        steps = getattr(args, name)
-        if steps is not None and 0 < steps < 1:
-            raise ConfigError(f"{name} is a share of the run ({steps}).", remedy="give it in optimizer steps.")
-        if steps is not None:
-            # A best checkpoint must have been saved where it was evaluated.
-            multiple = args.eval_steps if name == "save_steps" and args.load_best_model_at_end else unit
-            setattr(args, name, -(-int(steps) // int(multiple or unit)) * int(multiple or unit))

@@ -1,0 +1,59 @@
+"""What stops a PPO run early, and what keeps the policy still while the values warm up."""
+
+from typing import Any
+
+from accelerate import PartialState
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_utils import IntervalStrategy
+
+
+class PolicyWaits(TrainerCallback):
+    """Takes the policy's gradients away while only the value role is trained.
+
+    A gradient of zero would not do: Adam goes on by its momentum, and weight decay shrinks what gets one.
+    """
+
+    def __init__(self, trainer: Any):
+        self.trainer = trainer
+
+    def on_pre_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if self.trainer.policy_waits:
+            for parameter in self.trainer.roles.role_parameters()["policy"]:
+                parameter.grad = None
+
+
+class KLBudget(TrainerCallback):
+    """Ends the training when the KL is spent: on held-out prompts where the run evaluates, else of the rollouts."""
+
+    def __init__(self, budget: float):
+        self.budget = budget
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self._check((metrics or {}).get("eval_objective/kl"), "held-out prompts", state, control)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if args.eval_strategy == IntervalStrategy.NO:
+            self._check((logs or {}).get("objective/kl"), "the rollouts", state, control)
+
+    def _check(self, kl: float | None, where: str, state: TrainerState, control: TrainerControl) -> None:
+        if kl is not None and kl > self.budget and state.global_step < state.max_steps:
+            control.should_training_stop = True
+            PartialState().print(
+                f"The KL budget of {self.budget:g} nats is spent: {kl:.2f} on {where} at step {state.global_step}."
+            )

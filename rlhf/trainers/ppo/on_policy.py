@@ -1,0 +1,231 @@
+"""What an on-policy loop asks of `transformers.Trainer`, whatever its algorithm.
+
+Rollouts are made when their first batch is prepared and kept for all passes over them, as in TRL's GRPOTrainer. One
+optimizer has a group of parameters for each role, clipped by its own norm. State beyond the Trainer's own is saved and
+found again. `rlhf.trainers.ppo.trainer` fills in the algorithm.
+"""
+
+import json
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from torch import nn
+from torch.utils.data import Sampler
+from transformers import PreTrainedTokenizerBase, TrainerCallback
+
+from rlhf.errors import ConfigError
+from rlhf.models.roles import Roles
+from rlhf.runs import write_atomic
+from rlhf.trainers.checkpoints import SavesWholeCheckpoints
+from rlhf.trainers.ppo.config import PPOConfig
+from rlhf.trainers.ppo.figures import finish_figures
+from rlhf.trainers.ppo.kl_control import KLController
+from rlhf.trainers.ppo.meter import Meter
+from rlhf.trainers.ppo.rollout import MicroBatch, Rollout, minibatch_rows
+from rlhf.trainers.ppo.schedule import EpochSampler, round_up_to_rollouts
+
+STATE_FILE = "ppo_state.json"
+
+
+class OnPolicyTrainer(SavesWholeCheckpoints):
+    """A Trainer that learns from rollouts of its own policy."""
+
+    args: PPOConfig
+    train_dataset: Any
+    eval_dataset: Any
+    # The loss is divided by the tokens of the whole minibatch: the Trainer must not divide it again.
+    loss_is_scaled_for_ga = True
+
+    def __init__(
+        self,
+        roles: Roles,
+        args: PPOConfig,
+        processing_class: PreTrainedTokenizerBase,
+        train_dataset: Dataset,
+        eval_dataset: Dataset | None,
+        callbacks: list[TrainerCallback] | None,
+    ):
+        """
+        Raises:
+            ConfigError: when there are too few prompts.
+        """
+        _require_enough_prompts(args, train_dataset, eval_dataset)
+        round_up_to_rollouts(args)
+        roles.temperature = args.temperature
+        self.kl_controller = KLController(args.kl_coef, args.target_kl, args.kl_horizon)
+        self.meter = Meter()
+        self.episodes = 0
+        self._rollouts_made = 0
+        self._micro_batches: Iterator[MicroBatch] | None = None
+        super().__init__(
+            model=roles,
+            args=args,
+            data_collator=_as_they_are,
+            train_dataset=train_dataset,
+            eval_dataset=eval_dataset,
+            processing_class=processing_class,
+            callbacks=callbacks,
+        )
+
+    @abstractmethod
+    def roll_out(self, rows: Sequence[dict[str, Any]]) -> Rollout:
+        """Answer the prompts of these rows, and find what the losses need."""
+
+    @property
+    def roles(self) -> Roles:
+        roles: Roles = self.accelerator.unwrap_model(self.model)
+        return roles
+
+    # Data: each batch of prompts is repeated for all the passes over its rollout.
+
+    def get_train_dataloader(self) -> Any:
+        return self._get_dataloader(
+            dataset=self.train_dataset,
+            description="Training",
+            batch_size=self.args.local_batch_size,
+            sampler_fn=self._get_train_sampler,
+            is_training=True,
+        )
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
+        return EpochSampler(
+            self.train_dataset if train_dataset is None else train_dataset,
+            mini_repeat_count=1,
+            batch_size=self.args.batch_size,
+            repeat_count=self.args.num_ppo_epochs * self.args.micro_batches,
+            shuffle=True,
+            seed=self.args.seed,
+        )
+
+    def _prepare_inputs(self, inputs: Any) -> Any:
+        """The next micro-batch of the rollout at hand; when that is used up, of a new one on these prompts."""
+        micro_batch = next(self._micro_batches, None) if self._micro_batches is not None else None
+        if micro_batch is None:
+            self._micro_batches = self._epochs_over(self.roll_out(inputs))
+            micro_batch = next(self._micro_batches)
+        return micro_batch
+
+    def _epochs_over(self, rollout: Rollout) -> Iterator[MicroBatch]:
+        """Micro-batches of all epochs, each row once an epoch."""
+        args = self.args
+        lengths = rollout.sequences.attention_mask.sum(-1)
+        step = (self._rollouts_made - 1) * args.steps_per_rollout
+        for epoch in range(args.num_ppo_epochs):
+            for micro_batches in minibatch_rows(
+                lengths,
+                args.num_mini_batches,
+                args.gradient_accumulation_steps,
+                first_row=args.process_index * args.local_batch_size,
+                key=(args.seed, self._rollouts_made, epoch),
+            ):
+                tokens = rollout.sequences.response_mask[torch.cat(micro_batches)].sum()
+                minibatch_tokens = self._sum_over_processes(tokens)
+                for number, rows in enumerate(micro_batches):
+                    yield MicroBatch(rollout.select(rows), minibatch_tokens, step, number)
+                step += 1
+
+    # Optimization by role.
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """One optimizer with a group of parameters for each role."""
+        if self.optimizer is None:
+            optimizer_class, options = self.get_optimizer_cls_and_kwargs(self.args)
+            rates = {"policy": self.args.learning_rate, "value": self.args.value_learning_rate}
+            groups = [
+                {
+                    "params": parameters,
+                    "lr": rates[role] or self.args.learning_rate,
+                    "weight_decay": self.args.weight_decay,
+                }
+                for role, parameters in self.roles.role_parameters().items()
+            ]
+            self.optimizer = optimizer_class(groups, **options)
+        optimizer: torch.optim.Optimizer = self.optimizer
+        return optimizer
+
+    def _clip_grad_norm(self, model: nn.Module) -> torch.Tensor:
+        """Clip each role by its own norm, so that a large error of the values doesn't shrink the policy's step."""
+        norms = []
+        for role, parameters in self.roles.role_parameters().items():
+            norm = self.accelerator.clip_grad_norm_(parameters, self.args.max_grad_norm)
+            self.meter.add(f"grad_norm/{role}", norm)
+            norms.append(norm)
+        total: torch.Tensor = torch.stack(norms).norm()
+        return total
+
+    # The log.
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        is_training_log = not any(key.startswith("eval_") for key in logs)
+        if is_training_log and (means := self.meter.means(self._sum_over_processes)):
+            logs = {**logs, **finish_figures(means), "episode": self.episodes}
+            logs["objective/kl_coef"] = self.kl_controller.coefficient
+            logs["lr"] = logs.pop("learning_rate", self.args.learning_rate)
+        super().log(logs, start_time)
+
+    # Saving and resuming.
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        if not self.args.should_save:
+            return
+        folder = Path(output_dir or str(self.args.output_dir))
+        folder.mkdir(parents=True, exist_ok=True)
+        self.roles.save(folder)
+        self._tokenizer.save_pretrained(folder)
+        write_atomic(folder / STATE_FILE, json.dumps(self.loop_state()))
+
+    def loop_state(self) -> dict[str, Any]:
+        """What a resume needs beyond roles, optimizer, schedule and random state."""
+        return {
+            "episodes": self.episodes,
+            "rollouts": self._rollouts_made,
+            "kl_coef": self.kl_controller.coefficient,
+        }
+
+    def load_loop_state(self, state: dict[str, Any]) -> None:
+        """Take up what `loop_state` gave."""
+        self.episodes, self._rollouts_made = state["episodes"], state["rollouts"]
+        self.kl_controller.coefficient = state["kl_coef"]
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        folder = Path(resume_from_checkpoint)
+        self.roles.load(folder)
+        self.load_loop_state(json.loads((folder / STATE_FILE).read_text(encoding="utf-8")))
+
+    def _load_best_model(self) -> None:
+        self.roles.load(Path(str(self.state.best_model_checkpoint)))
+
+    # Small helpers.
+
+    @property
+    def _tokenizer(self) -> Any:
+        return self.processing_class
+
+    def _sum_over_processes(self, tensor: torch.Tensor) -> torch.Tensor:
+        total: torch.Tensor = self.accelerator.reduce(tensor.to(self.args.device), "sum")
+        return total
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        return 0
+
+
+def _as_they_are(rows: list[Any]) -> Any:
+    """The batch of prompts as a list: tokens come later, when the rollout is made."""
+    return rows
+
+
+def _require_enough_prompts(args: PPOConfig, train_dataset: Dataset, eval_dataset: Dataset | None) -> None:
+    if len(train_dataset) < args.batch_size:
+        raise ConfigError(
+            f"The data set has {len(train_dataset):,} prompts, fewer than the {args.batch_size:,} of one rollout.",
+            remedy="lower per_device_train_batch_size, gradient_accumulation_steps or num_mini_batches.",
+        )
+    if eval_dataset is not None and len(eval_dataset) < args.world_size:
+        raise ConfigError(
+            f"There are {len(eval_dataset)} held-out prompts for {args.world_size} processes.",
+            remedy="give at least one for each process.",
+        )
