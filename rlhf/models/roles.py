@@ -6,7 +6,7 @@ trained by one forward of one module, one backward and one optimizer: the only f
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -119,10 +119,10 @@ class Roles(nn.Module, ABC):
         """Log-probabilities of the response tokens under the reference, [B, R]."""
 
     @torch.no_grad()
-    def read(self, batches: Sequence[Sequences]) -> list["Reading"]:
-        """What all roles make of some batches, without gradients."""
-        batches = [self.run_trunk(batch) for batch in batches]
-        return [Reading(batch, self(batch), self.reference_logprobs(batch)) for batch in batches]
+    def read(self, sequences: Sequences) -> "Reading":
+        """What all roles make of a batch, without gradients."""
+        sequences = self.run_trunk(sequences)
+        return Reading(sequences, self(sequences), self.reference_logprobs(sequences))
 
     @abstractmethod
     def sampling(self) -> AbstractContextManager[nn.Module]:

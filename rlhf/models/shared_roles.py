@@ -23,11 +23,11 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from rlhf.errors import ModelError
-from rlhf.models.adapters import active_adapter, adapter_parameters, answering, merged_adapter
+from rlhf.models.adapters import active_adapter, adapter_parameters, merged_adapter
 from rlhf.models.heads import ScalarHead
+from rlhf.models.lora_linear import fuse_lora
 from rlhf.models.roles import (
     PolicyAndValues,
-    Reading,
     Roles,
     Sequences,
     Texts,
@@ -73,6 +73,7 @@ class SharedRoles(Roles):
         decoder = decoder_of(bare(model))
         self._tops = {depth: DecoderTop(decoder, depth) for depth in self.depths.values()}
         self._fix_trainable_parameters()
+        fuse_lora(model)
         self.eval()
         check_logprobs(model)
 
@@ -161,21 +162,6 @@ class SharedRoles(Roles):
         with active_adapter(self.model, self.reference):
             return self._logprobs(sequences)[0]
 
-    @torch.no_grad()
-    def read(self, batches: Sequence[Sequences]) -> list[Reading]:
-        """Role by role, so that an adapter is folded into the weights once for all batches."""
-        batches = self._run_trunks(batches)
-        with answering(self.model, POLICY):
-            policy = [self._logprobs(batch) for batch in batches]
-        with answering(self.model, self.reference):
-            reference = [self._logprobs(batch)[0] for batch in batches]
-        with answering(self.model, VALUE):
-            values = [self._values(batch) for batch in batches]
-        return [
-            Reading(batch, PolicyAndValues(*of_policy, of_value), of_reference)
-            for batch, of_policy, of_value, of_reference in zip(batches, policy, values, reference, strict=True)
-        ]
-
     def _logprobs(self, sequences: Sequences) -> tuple[torch.Tensor, torch.Tensor]:
         hidden = self._top("policy", sequences)
         return response_logprobs(bare(self.model), hidden, sequences, self.temperature)
@@ -190,21 +176,16 @@ class SharedRoles(Roles):
         depth = self.depths[role]
         return self._tops[depth](sequences.trunk[role], sequences.attention_mask)
 
-    def run_trunk(self, sequences: Sequences) -> Sequences:
-        return self._run_trunks([sequences])[0]
-
     @torch.no_grad()
-    def _run_trunks(self, batches: Sequence[Sequences]) -> list[Sequences]:
-        """The batches with the states that enter each role's trained layers."""
-        trunks: list[dict[str, torch.Tensor]] = [{} for _ in batches]
+    def run_trunk(self, sequences: Sequences) -> Sequences:
+        trunk: dict[str, torch.Tensor] = {}
         decoder = decoder_of(bare(self.model))
         for adapter in set(self.beneath.values()):
             depths = {role: depth for role, depth in self.depths.items() if self.beneath[role] == adapter}
-            with answering(self.model, adapter):
-                for trunk, batch in zip(trunks, batches, strict=True):
-                    states = run_bottom(decoder, list(depths.values()), batch.input_ids, batch.attention_mask)
-                    trunk |= {role: states[depth] for role, depth in depths.items()}
-        return [batch.with_trunk(trunk) for batch, trunk in zip(batches, trunks, strict=True)]
+            with active_adapter(self.model, adapter):
+                states = run_bottom(decoder, list(depths.values()), sequences.input_ids, sequences.attention_mask)
+            trunk |= {role: states[depth] for role, depth in depths.items()}
+        return sequences.with_trunk(trunk)
 
     @torch.no_grad()
     def reward_scores(self, batches: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
@@ -218,7 +199,7 @@ class SharedRoles(Roles):
         """
         scores = []
         for number, head in enumerate(self.reward_heads):
-            with answering(self.model, reward_name(number)):
+            with active_adapter(self.model, reward_name(number)):
                 parts = [last_token_scores(head, hidden_states(self.model, *batch), batch[1]) for batch in batches]
             scores.append(torch.cat(parts))
         if not scores:

@@ -12,7 +12,6 @@ from rlhf.errors import ConfigError, DataError, TrainingError
 from rlhf.runs import Run, read_metrics
 from rlhf.trainers.options import DataOptions, TrainingRows
 from rlhf.trainers.stage import StopOnNaN, checkpoint_to_resume, final_metrics, last_checkpoint, say_lengths
-from rlhf.trainers.stage import _cut_back as cut_back
 from tests.tiny import save_tiny, tiny_tokenizer
 
 PARTS = ("trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state.pth")
@@ -63,7 +62,9 @@ def test_metrics_are_cut_back_and_summed_up(tmp_path: Path) -> None:
     for step in range(1, 5):
         run.log({"step": step, "loss": 1 / step})
     run.log({"step": 4, "train_loss": 0.5})
-    cut_back(run, 2)
+    (run.dir / "samples.jsonl").write_text('{"step": 2, "completion": "é\u2028"}\n{"step": 3}\n{"step"')
+    run.cut_back(2)
+    assert (run.dir / "samples.jsonl").read_text() == '{"step": 2, "completion": "é\u2028"}\n'
     assert [row["step"] for row in read_metrics(run.dir)] == [1, 2]
     assert final_metrics(run, {"loss": "last_loss", "eval_loss": "eval_loss"}) == {"last_loss": 0.5}
 

@@ -157,9 +157,8 @@ class PPOTrainer(OnPolicyTrainer):
         """Run every role over the sequences. Those of similar length go together, without their padding."""
         outputs = RoleOutputs.empty(sequences)
         by_length = sequences.attention_mask.sum(-1).argsort(stable=True)
-        groups = torch.split(by_length, self.args.local_rollout_forward_batch_size)
-        for rows, reading in zip(groups, self.roles.read([sequences.select(rows) for rows in groups]), strict=True):
-            outputs.put(rows, reading)
+        for rows in torch.split(by_length, self.args.local_rollout_forward_batch_size):
+            outputs.put(rows, self.roles.read(sequences.select(rows)))
         return outputs
 
     def _calibrate(self, values: torch.Tensor, scores: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
