@@ -55,6 +55,7 @@ def sample(
     temperature: Annotated[float, typer.Option("--temperature", min=0, help="0 takes the likeliest tokens.")] = 1.0,
     seed: Annotated[int, typer.Option("--seed", help="Of the draws.")] = 42,
     batch_size: Annotated[int, typer.Option("--batch_size", min=1, help="Responses drawn at a time.")] = 32,
+    load_in_4bit: Annotated[bool, typer.Option("--load_in_4bit", help="Quantize the answering model.")] = False,
     dtype: Annotated[Dtype, typer.Option("--dtype", help="Precision of the models.")] = "auto",
     output: Annotated[
         Path | None, typer.Option("--output", metavar="OUT", help="Write rows here: .jsonl, .json, .csv or .parquet.")
@@ -66,7 +67,7 @@ def sample(
     rows = _rows(prompt or [], prompts, chat, split)[:limit]
     answers = _answers(
         rows,
-        {"model_name_or_path": model, "adapter": adapter, "dtype": dtype},
+        {"model_name_or_path": model, "adapter": adapter, "dtype": dtype, "load_in_4bit": load_in_4bit},
         reward_model,
         best_of,
         max_new_tokens=max_new_tokens,

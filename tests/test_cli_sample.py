@@ -89,6 +89,13 @@ def test_a_seed_repeats_the_answers_and_an_adapter_changes_them(world, prompts, 
     assert completions("run", "--model", world["adapter"]) == adapted
 
 
+def test_a_4_bit_base_answers_with_its_adapter(world, tmp_path):
+    target = tmp_path / "quantized.jsonl"
+    arguments = ("--prompt", "You", "--max_new_tokens", 4, "--dtype", "float32", "--output", target)
+    assert run("--model", world["adapter"], "--load_in_4bit", *arguments) == 0
+    assert len(sampled(target)) == 1
+
+
 def test_a_function_of_ones_own_gets_the_columns(world, prompts, tmp_path, monkeypatch):
     (tmp_path / "sample_rewards.py").write_text(
         "def right(prompts, completions, answer, finished, **columns):\n"
