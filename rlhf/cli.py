@@ -1,8 +1,9 @@
-"""The `rlhf` command: looking at data before it is trained on.
+"""The `rlhf` command: looking at data before it is trained on, and at what a model answers.
 
     rlhf data validate FILE            is it sound, and what does it hold?
     rlhf data convert IN OUT           any format that is read, to the contract's
     rlhf data show FILE                the rows; with --model_name_or_path, as the model sees them
+    rlhf sample --model M --prompt P   what a model answers (rlhf/cli_sample.py)
 
 An error that the user can mend is shown on one screen, with exit code 2.
 """
@@ -18,6 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 import rlhf
+from rlhf.cli_sample import sample
 from rlhf.data import KINDS, Kind, Problem, Row, read_rows
 from rlhf.data.readers import raise_problems
 from rlhf.data.schema import detect_kind
@@ -29,6 +31,7 @@ from rlhf.errors import ConfigError, DataError, exit_on_error
 app = typer.Typer(name="rlhf", help="Learning from human feedback.", no_args_is_help=True, add_completion=False)
 data = typer.Typer(help="Check, convert and look at data sets.", no_args_is_help=True)
 app.add_typer(data, name="data")
+app.command()(sample)
 
 Source = Annotated[str, typer.Argument(metavar="FILE", help="A file, a folder, or a data set on the hub.")]
 KindOption = Annotated[str | None, typer.Option("--kind", help=f"What the rows are: {', '.join(KINDS)}.")]

@@ -15,9 +15,9 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     ["errors", "config", "config_yaml", "runs", "plots"],
     ["data", "stats"],
-    ["models", "rewards", "generation"],
+    ["models", "rewards", "generation", "best_of_n"],
     ["trainers", "evaluation"],
-    ["cli"],
+    ["cli", "cli_sample"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 

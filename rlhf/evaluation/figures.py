@@ -81,22 +81,23 @@ def reward_against_kl(report: Report, training: Mapping[str, Sequence[tuple[floa
                 if read["gain"] is not None:
                     axes.plot([read["kl"]], [read["gain"]], "D", color=color, markersize=4.5)
         for name, figures in measured.items():
-            _cross(axes, figures, kl_name, "reward_gain", colors[name])
+            _cross(axes, figures, kl_name, "reward_gain", colors[name], hollow=name in report["best_of"])
             axes.annotate(label(name), (figures[kl_name], figures["reward_gain"]), (8, 5), textcoords="offset points")
         axes.set(xlabel=f"KL to {label(reference)}, nats per response", ylabel="gain, standard deviations")
         axes.margins(0.1)
         return svg.to_svg(drawing, "kl", f"Gain of the reward against the KL to {label(reference)}, by policy")
 
 
-def _cross(axes: Any, figures: Mapping[str, Any], x_name: str, y_name: str, color: str) -> None:
-    """A point with an interval in both directions."""
+def _cross(axes: Any, figures: Mapping[str, Any], x_name: str, y_name: str, color: str, *, hollow: bool) -> None:
+    """A point with an interval in both directions; hollow where its KL is an upper bound."""
     x, y = figures[x_name], figures[y_name]
     for name in (x_name, y_name):
         limits = figures["ci95"].get(name)
         if limits:
             xs, ys = (limits, [y, y]) if name == x_name else ([x, x], limits)
             axes.plot(xs, ys, color=color, linewidth=2.6, alpha=0.45, solid_capstyle="round")
-    axes.plot([x], [y], "o", color=color, markersize=7.5, markeredgecolor=svg.PAPER, markeredgewidth=1.2, zorder=3)
+    inside, edge = (svg.PAPER, color) if hollow else (color, svg.PAPER)
+    axes.plot([x], [y], "o", color=inside, markersize=7.5, markeredgecolor=edge, markeredgewidth=1.2, zorder=3)
 
 
 def accuracy_by_margin(report: Report) -> str | None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 from rlhf.data import Kind, Row, load_rows
 from rlhf.data.messages import as_reply
 from rlhf.errors import DataError
+from rlhf.evaluation.best_of_n import best_rows, draw_candidates
 from rlhf.evaluation.options import EvaluationOptions
 from rlhf.evaluation.policies import Policies, Sampling, answer, log_ratios, text_losses
 from rlhf.evaluation.progress import Progress, progress_bar
@@ -96,8 +98,8 @@ def measure(options: EvaluationOptions, model_options: ModelOptions, data: Evalu
     """Run all models over the data. One progress bar shows the time left."""
     found = Measurements()
     with progress_bar(count_sequences(options, data)) as progress:
-        rows = _answers(options, model_options, data, found, progress)
-        _add_scores(rows, options, data, found, progress)
+        rows, candidates = _answers(options, model_options, data, found, progress)
+        rows += _judge(rows, candidates, options, data, found, progress)
     found.samples = [Sample(**row) for row in rows]
     return found
 
@@ -106,7 +108,9 @@ def count_sequences(options: EvaluationOptions, data: EvaluationData) -> int:
     """Sequences to generate or to score, for the progress bar."""
     policies, prompts = len(options.policies), len(data.prompts)
     reading = policies * len(data.general) + (policies - 1) * prompts
-    return policies * prompts * (1 + len(judges(options))) + reading + count_texts(data.comparisons)
+    # Candidates are drawn and scored by the reward model; those that are kept go to the other judges.
+    best_of = prompts * (2 * max(options.best_of, default=0) + len(options.best_of) * (len(judges(options)) - 1))
+    return policies * prompts * (1 + len(judges(options))) + reading + best_of + count_texts(data.comparisons)
 
 
 def judges(options: EvaluationOptions) -> dict[str, str]:
@@ -121,8 +125,13 @@ def _answers(
     data: EvaluationData,
     found: Measurements,
     progress: Progress,
-) -> list[dict[str, Any]]:
-    """Each policy's answers to the prompts, with their log-ratios to the reference: samples without scores."""
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What all policies answer: samples without scores.
+
+    Returns:
+        A row for each policy and prompt, with the log-ratio to the reference; and the candidates for the reference's
+        best of n, in the order of `draw_candidates`.
+    """
     progress.stage("loading the policies")
     tokenizer = load_tokenizer(str(model_options.model_name_or_path))
     policies = Policies(model_options, options.policies)
@@ -135,23 +144,38 @@ def _answers(
     )
     prompts = [row["prompt"] for row in data.prompts]
     texts = [str(row["text"]) for row in data.general]
-    answers = {}
+    answers: dict[str, list[Generation]] = {}
+    candidates: list[Generation] = []
     for name in options.policies:
         with policies.use(name) as model:
             progress.stage(f"{name} answers")
             with found.timed("answers"):
                 answers[name] = answer(model, tokenizer, prompts, sampling, progress)
+            if name == options.reference and options.best_of:
+                progress.stage(f"{name} draws candidates")
+                with found.timed("best of n"):
+                    n = max(options.best_of)
+                    candidates = draw_candidates(model, tokenizer, prompts, n, sampling, progress)
             progress.stage(f"{name} reads general text")
             with found.timed("general text"):
                 found.losses += text_losses(name, model, tokenizer, texts, sampling, progress)
     with found.timed("KL"):
         pad = int(tokenizer.pad_token_id)
         ratios = log_ratios(answers, options.reference, policies, pad, sampling, progress)
-    return [
-        {"policy": name, "prompt_index": i, "log_ratio": ratios[name][i], **_as_row(tokenizer, prompts[i], one)}
+    rows = [
+        {"policy": name, "log_ratio": ratio, **row}
         for name, generations in answers.items()
-        for i, one in enumerate(generations)
+        for ratio, row in zip(ratios[name], _as_rows(tokenizer, prompts, generations), strict=True)
     ]
+    return rows, _as_rows(tokenizer, prompts, candidates)
+
+
+def _as_rows(
+    tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Any], answers: Sequence[Generation]
+) -> list[dict[str, Any]]:
+    """Answers to all N prompts, once or several times round, as fields of samples."""
+    rounds = zip(cycle(enumerate(prompts)), answers, strict=False)
+    return [{"prompt_index": i, **_as_row(tokenizer, prompt, one)} for (i, prompt), one in rounds]
 
 
 def _as_row(tokenizer: PreTrainedTokenizerBase, prompt: Any, answer: Generation) -> dict[str, Any]:
@@ -163,16 +187,20 @@ def _as_row(tokenizer: PreTrainedTokenizerBase, prompt: Any, answer: Generation)
     }
 
 
-def _add_scores(
-    rows: list[dict[str, Any]],
+def _judge(
+    rows: Sequence[dict[str, Any]],
+    candidates: Sequence[dict[str, Any]],
     options: EvaluationOptions,
     data: EvaluationData,
     found: Measurements,
     progress: Progress,
-) -> None:
-    """Let each judge in turn score all answers, and the reward model the comparisons too."""
-    prompts = [data.prompts[row["prompt_index"]]["prompt"] for row in rows]
-    texts = [(prompt, as_reply(prompt, row["completion"])) for prompt, row in zip(prompts, rows, strict=True)]
+) -> list[dict[str, Any]]:
+    """Let each judge in turn score all answers; the reward model scores comparisons and candidates too.
+
+    Returns:
+        The best of the candidates by the reward model, scored by all judges: a row for each n and prompt.
+    """
+    best: list[dict[str, Any]] = []
     for judge, spec in judges(options).items():
         progress.stage(f"loading the {SCORES[judge]}")
         reward = load_reward(spec, batch_size=options.scoring_batch_size)
@@ -181,8 +209,19 @@ def _add_scores(
                 progress.stage("reward model scores comparisons")
                 found.pairs = score_comparisons(reward, data.comparisons, progress)
             progress.stage(f"{SCORES[judge]} scores answers")
-            for row, score in zip(rows, score_texts(reward, texts, progress), strict=True):
-                row[judge] = score
+            _add_scores(judge, reward, [*rows, *(candidates if judge == "reward" else best)], data, progress)
+        if judge == "reward":
+            best = best_rows(candidates, len(data.prompts), options.best_of_policies)
+    return best
+
+
+def _add_scores(
+    judge: str, reward: Reward, rows: Sequence[dict[str, Any]], data: EvaluationData, progress: Progress
+) -> None:
+    prompts = [data.prompts[row["prompt_index"]]["prompt"] for row in rows]
+    texts = [(prompt, as_reply(prompt, row["completion"])) for prompt, row in zip(prompts, rows, strict=True)]
+    for row, score in zip(rows, score_texts(reward, texts, progress), strict=True):
+        row[judge] = score
 
 
 def _folded(reward: Reward) -> AbstractContextManager[None]:

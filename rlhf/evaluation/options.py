@@ -48,6 +48,13 @@ class EvaluationOptions:
     kl_targets: list[float] = field(
         default_factory=lambda: [5.0, 9.0], metadata={"help": "KLs at which gains are read off, nats per response."}
     )
+    best_of: list[int] = field(
+        default_factory=list,
+        metadata={
+            "help": "For each n here, the reference's best of n responses by `reward_model` is measured too, as a "
+            "baseline. The reference answers each prompt as many times more as the largest n says."
+        },
+    )
     num_prompts: int = field(default=512, metadata={"help": "Prompts answered, drawn from the data set by the seed."})
     num_comparisons: int | None = field(default=None, metadata={"help": "Comparisons used; all by default."})
     num_general_texts: int = field(default=128, metadata={"help": "General texts read by every policy."})
@@ -69,11 +76,15 @@ class EvaluationOptions:
     def _problems(self) -> list[str]:
         known = ", ".join(self.policies)
         unknown = {name for names in self.curves.values() for name in names} - set(self.policies)
+        taken = {*self.best_of_policies, self.best_of_curve} & {*self.policies, *self.curves}
         small = [name for name in ("num_prompts", "num_general_texts") if getattr(self, name) < 2]
         checks = {
             f"reference: no policy is called {self.reference!r} (there are {known})": self.reference in self.policies,
             f"curves: no policy is called {', '.join(sorted(unknown))} (there are {known})": not unknown,
             f"{' and '.join(small)}: at least 2 are needed for an interval": not small,
+            "best_of: each n has to be at least 2": all(n >= 2 for n in self.best_of),
+            "best_of: an n stands there twice": len(set(self.best_of)) == len(self.best_of),
+            f"best_of: {', '.join(sorted(taken))} is the name of a policy or curve already": not taken,
             "temperature: has to be above 0": self.temperature > 0,
             "max_new_tokens: has to be at least 1": self.max_new_tokens >= 1,
             f"output_dir: {self.output_dir} holds the runs that are evaluated": not self._holds_a_model(),
@@ -92,11 +103,30 @@ class EvaluationOptions:
         return any(out == place or out in place.parents for place in (Path(p).resolve() for p in places if p))
 
     @property
+    def best_of_policies(self) -> dict[str, int]:
+        """n by the name under which the reference's best of n responses are reported."""
+        return {f"{self.reference}_best_of_{n}": n for n in self.best_of}
+
+    @property
+    def best_of_curve(self) -> str:
+        """The name of the curve through all of them."""
+        return f"{self.reference}_best_of_n"
+
+    @property
+    def measured(self) -> list[str]:
+        """Everything that is reported like a policy, in the order of the report."""
+        return [*self.policies, *self.best_of_policies]
+
+    @property
     def all_curves(self) -> dict[str, list[str]]:
-        """The curves given; every other trained policy is a curve of its own, from the reference to it."""
+        """The curves given; every other trained policy is a curve of its own, from the reference to it.
+
+        The best of n for all n are one more.
+        """
         on_curves = {name for names in self.curves.values() for name in names}
         alone = [name for name in self.policies if name not in {self.reference, self.base} | on_curves]
-        return dict(self.curves) | {name: [name] for name in alone}
+        best_of = {self.best_of_curve: [*self.best_of_policies]} if self.best_of else {}
+        return dict(self.curves) | {name: [name] for name in alone} | best_of
 
     @property
     def data_files(self) -> list[Path]:

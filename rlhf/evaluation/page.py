@@ -116,12 +116,14 @@ def _table_row(report: Report, metric: Metric) -> dict[str, Any]:
     """One metric over all policies: value, interval, and whether it differs from the reference beyond its interval."""
     reference = report["settings"]["reference"]
     cells = []
+    kl = f"kl_to_{reference}"
     for name, measured in report["policies"].items():
         value, limits = measured.get(metric.name), measured["ci95"].get(metric.name)
         difference = report["differences"][name].get(reference, {}).get(metric.name)
         cells.append(
             {
-                "value": _format(value, metric.form),
+                "value": ("≤ " if metric.name == kl and name in report["best_of"] else "")
+                + _format(value, metric.form),
                 "interval": _interval(limits, metric.form),
                 "sign": _sign(difference),
                 "versus": _versus(difference, metric.form),

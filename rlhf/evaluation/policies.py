@@ -103,8 +103,14 @@ def answer(
     prompts: Sequence[Any],
     sampling: Sampling,
     progress: Progress,
+    *,
+    first_row: int = 0,
 ) -> list[Generation]:
-    """One response to each prompt, in their order. A prompt's random numbers are its own, the same for every policy."""
+    """One response to each prompt, in their order.
+
+    A prompt's random numbers are its own, the same for every policy; with another `first_row`, the number of the first
+    prompt, they are others.
+    """
     answers: dict[int, Generation] = {}
     batches = longest_first([len(str(prompt)) for prompt in prompts], sampling.generation_batch_size)
     for positions in batches:
@@ -115,7 +121,7 @@ def answer(
             max_new_tokens=sampling.max_new_tokens,
             temperature=sampling.temperature,
             seed=sampling.seed,
-            rows=positions,
+            rows=[first_row + position for position in positions],
             batch_size=len(positions),
         )
         answers |= dict(zip(positions, batch, strict=True))

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ from rlhf.runs import environment, write_atomic
 SCHEMA = 1
 
 
-def policy_data(found: Measurements, order: Mapping[str, Any]) -> dict[str, PolicyData]:
-    """The raw rows by policy, in the order of the options."""
+def policy_data(found: Measurements, order: Sequence[str]) -> dict[str, PolicyData]:
+    """The raw rows by policy, in the order given."""
     samples = by_policy(found.samples)
     return {name: PolicyData(samples[name], [row for row in found.losses if row.policy == name]) for name in order}
 
@@ -35,7 +35,7 @@ def build(options: EvaluationOptions, found: Measurements, wall_seconds: float) 
         found: the raw rows.
         wall_seconds: of this evaluation; the earlier stages' are read from `options.stages`.
     """
-    policies = policy_data(found, options.policies)
+    policies = policy_data(found, options.measured)
     reference, seed = policies[options.reference], options.seed
     others = [name for name in dict.fromkeys((options.reference, options.base)) if name in policies]
     report: dict[str, Any] = {
@@ -43,6 +43,7 @@ def build(options: EvaluationOptions, found: Measurements, wall_seconds: float) 
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "judges": _judge_names(options),
         "reward_model": reward_model.summarize(found.pairs) if found.pairs else None,
+        "best_of": {name: {"policy": options.reference, "n": n} for name, n in options.best_of_policies.items()},
         "policies": {
             name: metrics.describe(data, reference, options.reference, seed) for name, data in policies.items()
         },

@@ -28,8 +28,8 @@ class Sample:
         completion: the response as text, without special tokens.
         tokens: response tokens, EOS included.
         finished: whether the policy ended the response itself.
-        log_ratio: log-probability of the response's tokens under the policy minus that under the reference,
-            nats.
+        log_ratio: log-probability of the response's tokens under the policy minus that under the reference, nats; for
+            the best of n, the upper bound of its mean.
         reward: the score of the reward model that the policies were trained against.
         gold_reward: the score of a reward model that no policy was trained against; None without one.
         judge: the score of an independent judge such as a lexicon; None without one.

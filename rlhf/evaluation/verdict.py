@@ -1,5 +1,6 @@
 """The result of an evaluation in words: what the intervals allow to say, and no more."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -8,6 +9,7 @@ from typing import Any, Literal
 # share of the reference's is called a loss of variety.
 FORGETTING_LIMIT = 1.15
 VARIETY_FLOOR = 0.6
+BEST_OF = re.compile(r"(.+)_best_of_(\d+|n)")
 INDEPENDENT = ("judge", "gold_reward")
 
 Tone = Literal["good", "bad", "even"]
@@ -30,14 +32,16 @@ def verdict(report: Report) -> dict[str, Any]:
     findings = [finding for name in tested for finding in policy_findings(report, name)]
     if report["reward_model"]:
         findings.append(_reward_model(report))
-    return {"headline": headline(report, tested), "findings": [asdict(finding) for finding in findings]}
+    # The best of n is what trained policies are measured with; the headline is about them.
+    trained = [name for name in tested if name not in report["best_of"]]
+    return {"headline": headline(report, trained), "findings": [asdict(finding) for finding in findings]}
 
 
-def headline(report: Report, tested: Sequence[str]) -> str:
+def headline(report: Report, trained: Sequence[str]) -> str:
     """The outcome by the independent judges, policies with the same outcome together."""
     reference = label(report["settings"]["reference"])
     outcomes: dict[str, list[str]] = {}
-    for name in tested:
+    for name in trained:
         outcomes.setdefault(_outcome(report, name)[0], []).append(label(name))
     judges = [field for field in INDEPENDENT if field in report["judges"]]
     by = {0: "the reward model alone", 1: "the independent judge", 2: "both independent judges"}[len(judges)]
@@ -85,8 +89,8 @@ def _gain(report: Report, name: str) -> Finding | None:
     low, high = figures["ci95"]["reward_gain"]
     reference = settings["reference"]
     tone: Tone = "good" if low > 0 else "bad" if high < 0 else "even"
-    kl = figures[f"kl_to_{reference}"]
-    text = f"Reward {gain:+.2f} standard deviations ({low:+.2f} to {high:+.2f}) at a KL of {kl:.1f} nats."
+    kl = f"{'at most ' if name in report['best_of'] else ''}{figures[f'kl_to_{reference}']:.1f}"
+    text = f"Reward {gain:+.2f} standard deviations ({low:+.2f} to {high:+.2f}) at a KL of {kl} nats."
     return Finding(label(name), tone, text)
 
 
@@ -144,7 +148,10 @@ def _reward_model(report: Report) -> Finding:
 
 
 def label(name: str) -> str:
-    """A policy's name as a reader sees it: the stages' names in capitals."""
+    """A policy's name as a reader sees it: the stages' names in capitals, `sft_best_of_4` as SFT best of 4."""
+    best_of = BEST_OF.fullmatch(name)
+    if best_of:
+        return f"{label(best_of[1])} best of {best_of[2]}"
     return name.upper() if name in ("sft", "ppo", "dpo", "grpo", "rloo", "kto") else name
 
 

@@ -18,6 +18,7 @@ def report_of(names=JUDGES, **tested):
     return {
         "settings": {"reference": "sft", "base": "base"},
         "judges": names,
+        "best_of": {name: {"policy": "sft", "n": 4} for name in tested if name == "sft_best_of_4"},
         "reward_model": None,
         "policies": {name: metrics.describe(data, sft, "sft", 0) for name, data in policies.items()},
         "differences": {
@@ -49,6 +50,15 @@ def test_one_judge_against_is_worse():
     found = verdict(report_of(ppo=hacked))
     assert found["headline"] == "PPO is judged worse than SFT by some of the judges."
     assert any("over-optimization" in one["text"] and "gold reward model" in one["text"] for one in found["findings"])
+
+
+def test_the_best_of_n_is_no_part_of_the_headline():
+    best = policy("sft_best_of_4", 1.0, 0.6, seed=2)
+    found = verdict(report_of(ppo=policy("ppo", 1.5, 8, seed=3), sft_best_of_4=best))
+    assert found["headline"] == "PPO is preferred over SFT by both independent judges."
+    assert tones(found, "SFT best of 4")["Preferred over SFT"] == "good"
+    found = verdict(report_of(sft_best_of_4=best))
+    assert found["headline"] == "SFT was measured; no trained policy was compared with it."
 
 
 def test_forgetting_and_repetition_are_bad_news():
