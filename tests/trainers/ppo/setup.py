@@ -34,7 +34,17 @@ def separate_roles(**options) -> SeparateRoles:
     return SeparateRoles(tiny_causal_lm(), tiny_causal_lm(seed=1).base_model, **options)
 
 
-def ppo_trainer(folder: Path, roles, reward=count_a, callbacks=None, prompts=PROMPTS, **options) -> PPOTrainer:
+def ppo_trainer(
+    folder: Path,
+    roles,
+    reward=count_a,
+    callbacks=None,
+    prompts=PROMPTS,
+    judges=(),
+    pretraining=None,
+    token_rewards=(),
+    **options,
+) -> PPOTrainer:
     """8 prompts a rollout, 2 epochs of 2 minibatches of 2 micro-batches unless told otherwise."""
     defaults = trainer_defaults() | {
         "per_device_train_batch_size": 2,
@@ -50,12 +60,14 @@ def ppo_trainer(folder: Path, roles, reward=count_a, callbacks=None, prompts=PRO
     tokenizer = tiny_tokenizer()
     return PPOTrainer(
         roles,
-        Scorer(tokenizer, rewards=[FunctionReward(reward)]),
+        Scorer(tokenizer, rewards=[FunctionReward(reward)], token_rewards=token_rewards),
         PPOConfig(output_dir=str(folder), **(defaults | options)),
         tokenizer,
         Dataset.from_list([{"prompt": prompt} for prompt in prompts * 50]),
         eval_dataset=Dataset.from_list([{"prompt": prompt} for prompt in PROMPTS]),
         callbacks=callbacks,
+        judges=judges,
+        pretraining=pretraining,
     )
 
 
