@@ -64,6 +64,8 @@ def token_logprobs(
             hidden, lm_head.weight, lm_head.bias, labels, temperature, chunk
         )
         return result
+    if not torch.is_grad_enabled() and softcap is None:
+        return _logprobs_without_gradient(hidden, lm_head, labels, temperature, chunk)
     logprobs, entropies = [], []
     for start in range(0, len(labels), chunk):
         arguments = (hidden[start : start + chunk], labels[start : start + chunk], lm_head, temperature, softcap)
@@ -76,6 +78,22 @@ def token_logprobs(
     if not logprobs:
         return hidden.new_zeros(0, dtype=torch.float32), hidden.new_zeros(0, dtype=torch.float32)
     return torch.cat(logprobs), torch.cat(entropies)
+
+
+def _logprobs_without_gradient(
+    hidden: torch.Tensor, lm_head: nn.Module, labels: torch.Tensor, temperature: float, chunk: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Chunk by chunk, with as few passes over the vocabulary as possible."""
+    logprobs = hidden.new_empty(len(labels), dtype=torch.float32)
+    entropies = torch.empty_like(logprobs)
+    for start in range(0, len(labels), chunk):
+        part = slice(start, start + chunk)
+        logits = lm_head(hidden[part]).float().div_(temperature)
+        normalizer = logits.logsumexp(-1)
+        logprobs[part] = logits.gather(-1, labels[part, None]).squeeze(-1) - normalizer
+        expected = torch.linalg.vecdot((logits - normalizer[:, None]).exp_(), logits)
+        entropies[part] = normalizer - expected
+    return logprobs, entropies
 
 
 def _is_frozen_linear(head: nn.Module) -> bool:

@@ -93,11 +93,19 @@ class PolicyAndValues(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """A batch as all roles see it: with the states beneath what is trained, and the reference's log-probabilities."""
+    """A batch as all roles see it, without gradients.
+
+    Attributes:
+        sequences: with the states beneath what is trained.
+        logprobs: the policy's, [B, R].
+        reference_logprobs: the reference's, [B, R].
+        values: before each response token, and after the last position, [B, R + 1].
+    """
 
     sequences: Sequences
-    seen: PolicyAndValues
+    logprobs: torch.Tensor
     reference_logprobs: torch.Tensor
+    values: torch.Tensor
 
 
 class Roles(nn.Module, ABC):
@@ -115,14 +123,23 @@ class Roles(nn.Module, ABC):
         """Policy log-probabilities and values, with gradients; of texts too, where some are given."""
 
     @abstractmethod
+    def policy_logprobs(self, sequences: Sequences) -> torch.Tensor:
+        """Log-probabilities of the response tokens under the policy, [B, R]."""
+
+    @abstractmethod
     def reference_logprobs(self, sequences: Sequences) -> torch.Tensor:
         """Log-probabilities of the response tokens under the reference, [B, R]."""
 
+    @abstractmethod
+    def values(self, sequences: Sequences) -> torch.Tensor:
+        """Values before each response token and after the last, [B, R + 1]."""
+
     @torch.no_grad()
-    def read(self, sequences: Sequences) -> "Reading":
-        """What all roles make of a batch, without gradients."""
+    def read(self, sequences: Sequences, logprobs: torch.Tensor | None = None) -> Reading:
+        """What all roles make of a batch. The policy isn't asked again where its log-probabilities [B, R] are given."""
         sequences = self.run_trunk(sequences)
-        return Reading(sequences, self(sequences), self.reference_logprobs(sequences))
+        logprobs = self.policy_logprobs(sequences) if logprobs is None else logprobs
+        return Reading(sequences, logprobs, self.reference_logprobs(sequences), self.values(sequences))
 
     @abstractmethod
     def sampling(self) -> AbstractContextManager[nn.Module]:

@@ -64,8 +64,14 @@ class SeparateRoles(Roles):
     def forward(self, sequences: Sequences, texts: Texts | None = None) -> PolicyAndValues:
         logprobs, entropies = self._logprobs(self.policy, sequences)
         of_texts = None if texts is None else self._text_logprobs(texts)
+        return PolicyAndValues(logprobs, entropies, self.values(sequences), of_texts)
+
+    def policy_logprobs(self, sequences: Sequences) -> torch.Tensor:
+        return self._logprobs(self.policy, sequences)[0]
+
+    def values(self, sequences: Sequences) -> torch.Tensor:
         hidden = hidden_states(self.value_model, sequences.input_ids, sequences.attention_mask)
-        return PolicyAndValues(logprobs, entropies, response_values(self.value_head, hidden, sequences), of_texts)
+        return response_values(self.value_head, hidden, sequences)
 
     @torch.no_grad()
     def reference_logprobs(self, sequences: Sequences) -> torch.Tensor:

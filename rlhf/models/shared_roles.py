@@ -153,14 +153,19 @@ class SharedRoles(Roles):
         with active_adapter(self.model, POLICY):
             logprobs, entropies = self._logprobs(sequences)
             of_texts = None if texts is None else self._text_logprobs(texts)
-        with active_adapter(self.model, VALUE):
-            values = self._values(sequences)
-        return PolicyAndValues(logprobs, entropies, values, of_texts)
+        return PolicyAndValues(logprobs, entropies, self.values(sequences), of_texts)
+
+    def policy_logprobs(self, sequences: Sequences) -> torch.Tensor:
+        with active_adapter(self.model, POLICY):
+            return self._logprobs(sequences)[0]
 
     def reference_logprobs(self, sequences: Sequences) -> torch.Tensor:
-        sequences = sequences if sequences.trunk else self.run_trunk(sequences)
         with active_adapter(self.model, self.reference):
             return self._logprobs(sequences)[0]
+
+    def values(self, sequences: Sequences) -> torch.Tensor:
+        with active_adapter(self.model, VALUE):
+            return response_values(self.value_head, self._top("value", sequences), sequences)
 
     def _logprobs(self, sequences: Sequences) -> tuple[torch.Tensor, torch.Tensor]:
         hidden = self._top("policy", sequences)
@@ -169,10 +174,8 @@ class SharedRoles(Roles):
     def _text_logprobs(self, texts: Texts) -> torch.Tensor:
         return text_logprobs(bare(self.model), hidden_states(self.model, texts.input_ids, texts.attention_mask), texts)
 
-    def _values(self, sequences: Sequences) -> torch.Tensor:
-        return response_values(self.value_head, self._top("value", sequences), sequences)
-
     def _top(self, role: str, sequences: Sequences) -> torch.Tensor:
+        sequences = sequences if sequences.trunk else self.run_trunk(sequences)
         depth = self.depths[role]
         return self._tops[depth](sequences.trunk[role], sequences.attention_mask)
 

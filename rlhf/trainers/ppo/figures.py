@@ -1,10 +1,7 @@
 """What a PPO run logs, under the names of TRL's PPO. Every figure is a mean over real tokens or whole sequences."""
 
-from collections.abc import Sequence
-
 import torch
 
-from rlhf.generation import Generation
 from rlhf.models.roles import PolicyAndValues
 from rlhf.trainers.ppo.losses import PolicyLoss, ValueLoss
 from rlhf.trainers.ppo.meter import Meter
@@ -19,13 +16,14 @@ def measure_rollout(
     shaped: torch.Tensor,
     kl: torch.Tensor,
     penalties: torch.Tensor,
-    generations: Sequence[Generation],
+    finished: torch.Tensor,
 ) -> None:
     """Figures of the responses and their rewards.
 
     Args:
         shaped: the scores as they enter the rewards, [B].
         kl, penalties: per token, [B, R].
+        finished: whether a response came to its end, [B].
     """
     mask = outputs.sequences.response_mask
     dense = 0.0 if scores.tokens is None else scores.tokens.sum(-1)
@@ -37,19 +35,8 @@ def measure_rollout(
     meter.add("objective/scores_before_penalty", scores.total + dense)
     for name, part in scores.parts.items():
         meter.add(f"rewards/{name}/mean", part)
-    meter.add("policy/entropy_avg", outputs.entropies, mask)
     meter.add("response/length", mask.sum(-1))
-    meter.add("response/finished", torch.tensor([float(one.finished) for one in generations]))
-    _measure_sampling(meter, generations, outputs.logprobs, mask)
-
-
-def _measure_sampling(
-    meter: Meter, generations: Sequence[Generation], logprobs: torch.Tensor, mask: torch.Tensor
-) -> None:
-    """How far sampling, with a merged adapter and a cache, was from the policy that is trained: 0 in float32."""
-    sampled = torch.zeros_like(logprobs)
-    sampled[mask] = torch.tensor([x for one in generations for x in one.logprobs], device=logprobs.device)
-    meter.add("policy/sampling_gap", sampled - logprobs, mask)
+    meter.add("response/finished", finished)
 
 
 def measure_losses(
@@ -58,6 +45,7 @@ def measure_losses(
     """Figures of one micro-batch's losses."""
     mask = rollout.sequences.response_mask
     meter.add("policy/approxkl_avg", 0.5 * (output.logprobs - rollout.logprobs) ** 2, mask)
+    meter.add("policy/entropy_avg", output.entropies, mask)
     meter.add("policy/clipfrac_avg", policy.clipped, mask)
     meter.add("loss/policy_avg", policy.loss, mask)
     meter.add("loss/value_avg", value.loss, mask)

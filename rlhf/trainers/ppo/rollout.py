@@ -17,14 +17,12 @@ class RoleOutputs:
     Attributes:
         sequences: with the states beneath what is trained.
         logprobs: of the response tokens under the policy, [B, R].
-        entropies: of the policy's distributions, [B, R].
         reference_logprobs: of the response tokens under the reference, [B, R].
         values: before each response token, and after the last position, [B, R + 1].
     """
 
     sequences: Sequences
     logprobs: torch.Tensor
-    entropies: torch.Tensor
     reference_logprobs: torch.Tensor
     values: torch.Tensor
 
@@ -34,16 +32,15 @@ class RoleOutputs:
         mask = sequences.response_mask
         zeros = torch.zeros(mask.shape, device=mask.device)
         values = torch.zeros(len(mask), mask.shape[1] + 1, device=mask.device)
-        return cls(sequences.with_trunk({}), zeros, zeros.clone(), zeros.clone(), values)
+        return cls(sequences.with_trunk({}), zeros, zeros.clone(), values)
 
     def put(self, rows: torch.Tensor, reading: Reading) -> None:
         """Fill in some rows, which `Sequences.select` has cut to the columns that they use."""
-        part, seen, reference = reading
+        part = reading.sequences
         width = part.response_mask.shape[1]
-        self.logprobs[rows, :width] = seen.logprobs
-        self.entropies[rows, :width] = seen.entropies
-        self.reference_logprobs[rows, :width] = reference
-        self.values[rows, : width + 1] = seen.values
+        self.logprobs[rows, :width] = reading.logprobs
+        self.reference_logprobs[rows, :width] = reading.reference_logprobs
+        self.values[rows, : width + 1] = reading.values
         start = self.sequences.prompt_width - part.prompt_width
         for role, states in part.trunk.items():
             if role not in self.sequences.trunk:
@@ -95,6 +92,14 @@ class MicroBatch:
     minibatch_tokens: torch.Tensor
     step: int
     number: int
+
+
+def sampled_logprobs(generations: Sequence[Generation], response_mask: torch.Tensor) -> torch.Tensor:
+    """The log-probabilities at which the responses were drawn, [B, R]."""
+    logprobs = torch.zeros(response_mask.shape, device=response_mask.device)
+    drawn = [number for one in generations for number in one.logprobs]
+    logprobs[response_mask] = torch.tensor(drawn, device=response_mask.device)
+    return logprobs
 
 
 def pad_generations(generations: Sequence[Generation], pad_token_id: int, device: torch.device) -> Sequences:

@@ -29,12 +29,14 @@ from rlhf.trainers.ppo.losses import policy_loss, value_loss
 from rlhf.trainers.ppo.meter import Meter
 from rlhf.trainers.ppo.on_policy import OnPolicyTrainer
 from rlhf.trainers.ppo.pretraining import PretrainingMix
-from rlhf.trainers.ppo.rollout import MicroBatch, RoleOutputs, Rollout, pad_generations
+from rlhf.trainers.ppo.rollout import MicroBatch, RoleOutputs, Rollout, pad_generations, sampled_logprobs
 from rlhf.trainers.ppo.score_shaping import ScoreShaper
 from rlhf.trainers.ppo.scoring import Scorer, ask, completions_of
 
 # Held-out prompts have random numbers of their own, the same at every evaluation: figures differ by the policy alone.
 EVALUATION_STREAM = 2**32
+# The largest difference between two log-probabilities of a token, in nats, that rounding in float32 explains.
+SAMPLING_TOLERANCE = 1e-4
 
 
 class PPOTrainer(OnPolicyTrainer):
@@ -76,6 +78,7 @@ class PPOTrainer(OnPolicyTrainer):
         self.judges = list(judges)
         self.pretraining = pretraining
         self.shaper = ScoreShaper(args.use_score_scaling, args.use_score_norm, args.score_clip)
+        self._sampling_is_exact: bool | None = None  # not known before the first rollout
         self.stop_token_ids = _stop_token_ids(args, processing_class)
         super().__init__(roles, args, processing_class, train_dataset, eval_dataset, callbacks)
         if args.kl_budget is not None:
@@ -105,9 +108,9 @@ class PPOTrainer(OnPolicyTrainer):
         shaped = self._penalize_unfinished(self.shaper(scores.total, self._sum_over_processes), finished)
         scored = time.monotonic()
 
-        # 3. Policy, reference and value run over them in the form in which they will be trained: a merged adapter's
-        #    log-probabilities differ in bfloat16, and the first ratio would not be 1.
-        outputs = self._run_roles(sequences)
+        # 3. Reference and value run over them; the policy too, unless sampling has given its log-probabilities exactly.
+        sampled = sampled_logprobs(generations, mask)
+        outputs = self._run_roles(sequences, sampled)
         logprobs, values = outputs.logprobs, outputs.values
         if self._rollouts_made == 0:
             values = self._calibrate(values, shaped, mask)
@@ -127,7 +130,8 @@ class PPOTrainer(OnPolicyTrainer):
             advantages = whiten(advantages, mask, sum_over_processes=self._sum_over_processes)
 
         # 6. Keep the figures, and steer the KL coefficient by the KL that was seen.
-        measure_rollout(self.meter, outputs, scores, shaped, kl, penalties, generations)
+        measure_rollout(self.meter, outputs, scores, shaped, kl, penalties, finished)
+        self._compare_sampling(sampled - logprobs, mask)
         self._measure_times(generate=answered - started, score=scored - answered, forward=time.monotonic() - scored)
         self._rollouts_made += 1
         self.episodes += len(rows) * args.world_size
@@ -153,12 +157,14 @@ class PPOTrainer(OnPolicyTrainer):
             scores = scores * finished
         return scores - (self.args.missing_eos_penalty or 0.0) * ~finished
 
-    def _run_roles(self, sequences: Sequences) -> RoleOutputs:
-        """Run every role over the sequences. Those of similar length go together, without their padding."""
+    def _run_roles(self, sequences: Sequences, sampled: torch.Tensor) -> RoleOutputs:
+        """Run the roles over the sequences. Those of similar length go together, without their padding."""
         outputs = RoleOutputs.empty(sequences)
         by_length = sequences.attention_mask.sum(-1).argsort(stable=True)
         for rows in torch.split(by_length, self.args.local_rollout_forward_batch_size):
-            outputs.put(rows, self.roles.read(sequences.select(rows)))
+            part = sequences.select(rows)
+            known = sampled[rows, : part.response_mask.shape[1]] if self._sampling_is_exact else None
+            outputs.put(rows, self.roles.read(part, known))
         return outputs
 
     def _calibrate(self, values: torch.Tensor, scores: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -176,6 +182,17 @@ class PPOTrainer(OnPolicyTrainer):
         per_sequence = kl.sum(-1)
         seen = masked_mean(per_sequence, torch.ones_like(per_sequence), self._sum_over_processes)
         self.kl_controller.update(float(seen), len(kl) * self.args.world_size)
+
+    def _compare_sampling(self, gap: torch.Tensor, mask: torch.Tensor) -> None:
+        """See at the first rollout whether sampling gave the log-probabilities of a training forward.
+
+        In float32 it does, to about 1e-6, and later rollouts need no forward of the policy. In bfloat16 a merged
+        adapter is another policy: with its log-probabilities the first ratio would not be 1.
+        """
+        self.meter.add("policy/sampling_gap", gap, mask)
+        if self._sampling_is_exact is None:
+            beyond = self._sum_over_processes((gap.abs() > SAMPLING_TOLERANCE).sum())
+            self._sampling_is_exact = int(beyond) == 0
 
     def _move_reference(self) -> None:
         """Let the reference follow the policy, where that is asked for, at the rollouts that it falls on."""
@@ -260,7 +277,8 @@ class PPOTrainer(OnPolicyTrainer):
 
     def _answer_held_out(self, rows: Sequence[dict[str, Any]], numbers: Sequence[int]) -> HeldOutAnswers:
         generations = self._answer(rows, seed=self.args.seed + EVALUATION_STREAM, numbers=numbers)
-        outputs = self._run_roles(pad_generations(generations, self._tokenizer.pad_token_id, self.roles.device))
+        sequences = pad_generations(generations, self._tokenizer.pad_token_id, self.roles.device)
+        outputs = self._run_roles(sequences, sampled_logprobs(generations, sequences.response_mask))
         kl = (outputs.logprobs - outputs.reference_logprobs) * outputs.sequences.response_mask
         texts = completions_of(self._tokenizer, rows, generations)
         return HeldOutAnswers(
@@ -286,11 +304,16 @@ class PPOTrainer(OnPolicyTrainer):
     # State.
 
     def loop_state(self) -> dict[str, Any]:
-        return {**super().loop_state(), "scores": self.shaper.state()}
+        return {
+            **super().loop_state(),
+            "scores": self.shaper.state(),
+            "sampling_is_exact": self._sampling_is_exact,
+        }
 
     def load_loop_state(self, state: dict[str, Any]) -> None:
         super().load_loop_state(state)
         self.shaper.load_state(state["scores"])
+        self._sampling_is_exact = state["sampling_is_exact"]
 
 
 def _stop_token_ids(args: PPOConfig, tokenizer: PreTrainedTokenizerBase) -> list[int] | None:
