@@ -17,14 +17,14 @@ from rlhf.runs import Run
 from rlhf.trainers.machine import trainer_defaults
 from rlhf.trainers.options import DataOptions
 from rlhf.trainers.ppo.build import (
-    RewardOptions,
+    RoleOptions,
     build_roles,
     build_scorer,
-    further_columns,
     load_separate_rewards,
 )
 from rlhf.trainers.ppo.config import PPOConfig
 from rlhf.trainers.ppo.trainer import PPOTrainer
+from rlhf.trainers.reward_options import RewardOptions, further_columns
 from rlhf.trainers.stage import checkpoint_to_resume, final_metrics, require_room, run_training
 from rlhf.trainers.trackers import prepare_trackers
 
@@ -58,8 +58,15 @@ PANELS = {
 
 @exit_on_error()
 def main(argv: Sequence[str] | None = None) -> None:
-    model_options, data_options, reward_options, args = parse(
-        ModelOptions, DataOptions, RewardOptions, PPOConfig, argv=argv, description=__doc__, defaults=trainer_defaults()
+    model_options, data_options, reward_options, role_options, args = parse(
+        ModelOptions,
+        DataOptions,
+        RewardOptions,
+        RoleOptions,
+        PPOConfig,
+        argv=argv,
+        description=__doc__,
+        defaults=trainer_defaults(),
     )
 
     # 1. Check prompts, folders and rewards before the policy is loaded.
@@ -68,11 +75,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     location = model_options.locate()
     tokenizer = load_tokenizer(location.adapter or location.base)
     require_room(tokenizer, rows, location.base, args.response_length)
-    rewards, weights = load_separate_rewards(reward_options, model_options)
+    separate_rewards = load_separate_rewards(reward_options, model_options)
     run = Run.create(
         args.output_dir,
         "ppo",
-        (model_options, data_options, reward_options, args),
+        (model_options, data_options, reward_options, role_options, args),
         seed=args.seed,
         data_files=rows.files,
         parents=[*([location.adapter] if location.adapter else []), *reward_options.parents()],
@@ -83,11 +90,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     # 2. Give each role its adapter on the one base, and build the trainer.
     set_seed(args.seed)
-    roles = build_roles(model_options, reward_options)
+    roles = build_roles(model_options, reward_options, role_options)
     print_trainable(roles)
     trainer = PPOTrainer(
         roles=roles,
-        scorer=build_scorer(roles, tokenizer, rewards, weights, args),
+        scorer=build_scorer(roles, tokenizer, separate_rewards, reward_options, args),
         args=args,
         processing_class=tokenizer,
         train_dataset=to_dataset(rows.train, "prompts", keep=further_columns(rows.train)),

@@ -21,7 +21,7 @@ LAYERS = [
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
-TORCH_FREE = ["rlhf", "rlhf.errors", "rlhf.config", "rlhf.runs", "rlhf.data", "rlhf.stats"]
+TORCH_FREE = ["rlhf", "rlhf.errors", "rlhf.config", "rlhf.runs", "rlhf.data", "rlhf.stats", "rlhf.rewards"]
 TORCH_FREE += [f"rlhf.data.{name}" for name in ("schema", "readers", "validate", "split")]
 HEAVY = ["torch", "transformers", "trl", "peft", "accelerate", "datasets", "gradio", "wandb"]
 

@@ -10,6 +10,13 @@ from rlhf.errors import DataError
 from rlhf.evaluation import svg
 from rlhf.runs import read_metrics
 
+# GRPO and RLOO.
+GROUP_PANELS: dict[str, tuple[str, ...]] = {
+    "score": ("objective/scores_before_penalty", "reward"),
+    "KL to the reference": ("objective/kl", "kl"),
+    "entropy": ("entropy",),
+    "response length": ("completions/mean_length",),
+}
 # For each recipe what is worth a look, by the title of its panel; the first metric that a run has is drawn.
 PANELS: dict[str, dict[str, tuple[str, ...]]] = {
     "sft": {"loss": ("loss", "train/loss"), "held-out loss": ("eval_loss",)},
@@ -29,6 +36,8 @@ PANELS: dict[str, dict[str, tuple[str, ...]]] = {
         "accuracy of the implied reward": ("rewards/accuracies",),
         "margin of the implied reward": ("rewards/margins",),
     },
+    "grpo": GROUP_PANELS,
+    "rloo": GROUP_PANELS,
 }
 
 

@@ -8,7 +8,7 @@ from rlhf.runs import Run
 
 
 class RunCallback(TrainerCallback):
-    """Writes each log of the Trainer to the run's `metrics.jsonl`."""
+    """Writes each log of the Trainer to the run's `metrics.jsonl`, without figures that had nothing to be taken of."""
 
     def __init__(self, run: Run):
         self.run = run
@@ -22,7 +22,7 @@ class RunCallback(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         if state.is_world_process_zero and logs:
-            self.run.log({"step": state.global_step, **logs})
+            self.run.log({"step": state.global_step, **known(logs)})
 
 
 class ProgressLine(ProgressCallback):
@@ -46,9 +46,15 @@ class ProgressLine(ProgressCallback):
     ) -> None:
         if not state.is_world_process_zero or self.training_bar is None or not logs:
             return
+        logs = known(logs)
         parts = [f"{label} {float(logs[name]):.4g}" for name, label in self.shown.items() if name in logs]
         if parts:
             self.training_bar.write(f"step {state.global_step:>5}  " + "  ".join(parts))
+
+
+def known(logs: dict[str, Any]) -> dict[str, Any]:
+    """The figures of a log that have a value: TRL logs None where all were NaN."""
+    return {name: value for name, value in logs.items() if value is not None}
 
 
 def watch(trainer: Any, run: Run, shown: dict[str, str]) -> None:

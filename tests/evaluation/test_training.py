@@ -42,3 +42,13 @@ def test_curves_of_a_run_and_none_of_a_folder_without_metrics(tmp_path):
         "labels_used": 1,
     }
     assert training.summarize_run(str(tmp_path)) == {"path": str(tmp_path)}
+
+
+@pytest.mark.parametrize("recipe", ["grpo", "rloo"])
+def test_curves_of_the_other_online_recipes(tmp_path, recipe):
+    (tmp_path / "manifest.json").write_text(json.dumps({"run_id": "1", "recipe": recipe}))
+    figures = ("objective/scores_before_penalty", "reward", "objective/kl", "entropy", "completions/mean_length")
+    rows = [{"step": step, "loss": 0.0} | dict.fromkeys(figures, 0.5 * step) for step in range(3)]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (drawn,) = training.curves({recipe: str(tmp_path)})
+    assert f"Training curves of {recipe}: score, KL to the reference, entropy, response length" in drawn["svg"]

@@ -51,6 +51,17 @@ def sft_run(base: str, data: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return folder
 
 
+@pytest.fixture(scope="session")
+def reward_adapter(data: Path, sft_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of recipes/reward.py on the SFT run, which shares the base with it."""
+    from recipes.reward import main
+
+    folder = tmp_path_factory.mktemp("rewards") / "reward"
+    files = ["--adapter", str(sft_run), "--dataset_name", str(data / "preference.jsonl"), "--output_dir", str(folder)]
+    main([*files, *short(2, save_strategy="no")])
+    return folder
+
+
 @pytest.fixture(autouse=True)
 def _offline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)

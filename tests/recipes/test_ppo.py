@@ -4,11 +4,17 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from peft import PeftModel
 
 from recipes.ppo import main
+from rlhf.models.load import ModelOptions
+from rlhf.models.reward_model import new_reward_model
+from rlhf.rewards import load_reward
+from rlhf.runs import read_metrics
 from tests.recipes.conftest import write_jsonl
-from tests.tiny import tiny_causal_lm
+from tests.recipes.online import WATCH, seen
+from tests.tiny import save_tiny, tiny_causal_lm, tiny_tokenizer
 
 SMALL = {"total_episodes": "8", "per_device_train_batch_size": "4", "response_length": "6", "num_ppo_epochs": "1"}
 
@@ -59,6 +65,25 @@ def test_rewards_by_name_with_weights_on_the_bare_base(prompts, base, tmp_path):
     assert json.loads((tmp_path / "ppo" / "manifest.json").read_text())["status"] == "finished"
 
 
+def test_an_ensemble_of_two_reward_roles_and_a_model_of_its_own(prompts, base, sft_run, reward_run, tmp_path):
+    other = str(save_tiny(tmp_path / "other", seed=1))
+    paths = [str(reward_run), str(tmp_path / "second"), str(tmp_path / "third")]
+    for path, origin in zip(paths[1:], (base, other), strict=True):
+        new_reward_model(ModelOptions(origin)).save_pretrained(path)
+        tiny_tokenizer().save_pretrained(path)
+    options = {"reward_model_path": " | ".join(paths), "reward_model_weight": 2.0, "reward_funcs": WATCH}
+    options |= {"ensemble_reduction": "uncertainty", "ensemble_uncertainty_coef": 0.5, "reward_weights": 0.0}
+    seen.clear()
+    run(tmp_path / "ppo", adapter=sft_run, dataset_name=prompts, **options)
+
+    texts = {name: seen[0][name] for name in ("prompts", "completions")}
+    scores = torch.tensor([load_reward(path)(**texts) for path in paths])
+    expected = (scores.mean(0) - 0.5 * ((scores - scores.mean(0)) ** 2).mean(0)).mean().item()
+    first = next(row for row in read_metrics(tmp_path / "ppo") if "objective/scores" in row)
+    assert first["rewards/reward_model/mean"] == pytest.approx(expected, abs=1e-4)
+    assert first["objective/scores"] == pytest.approx(2 * expected, abs=2e-4)
+
+
 def test_full_parameters(prompts, base, tmp_path):
     run(tmp_path / "ppo", dataset_name=prompts, model_name_or_path=base, tuning="full", reward_funcs="lexicon")
     assert (tmp_path / "ppo" / "model.safetensors").is_file()
@@ -67,7 +92,7 @@ def test_full_parameters(prompts, base, tmp_path):
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        ({}, "PPO needs a reward"),
+        ({}, "No reward is given"),
         ({"reward_funcs": "no_such_module:function"}, "no_such_module"),
         ({"reward_funcs": "lexicon", "reward_weights": "1.0 | 2.0"}, "2 reward_weights"),
         ({"reward_funcs": "lexicon", "temperature": "0"}, "temperature"),
@@ -77,6 +102,7 @@ def test_full_parameters(prompts, base, tmp_path):
         ({"reward_funcs": "lexicon", "response_length": "511"}, "prompts are longer"),
         ({"reward_funcs": "lexicon", "policy_layers": "9"}, "policy_layers is 9"),
         ({"reward_model_path": "nowhere/at/all"}, "nowhere/at/all"),
+        ({"reward_model_path": "nowhere/at/all", "ensemble_reduction": "min"}, "needs several reward models"),
     ],
 )
 def test_what_a_user_can_get_wrong(prompts, base, tmp_path, capsys, options, part):

@@ -14,8 +14,7 @@ from rlhf.generation import Generation
 from rlhf.models.scoring import pad_sequences
 from rlhf.models.shared_roles import SharedRoles
 from rlhf.rewards import Reward, TokenReward
-
-REWARD_MODEL = "reward_model"
+from rlhf.trainers.reward_options import REWARD_MODEL
 
 
 @dataclass
@@ -55,6 +54,7 @@ class Scorer:
         roles: SharedRoles | None = None,
         members: Sequence[Reward] = (),
         combine: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        model_weight: float = 1.0,
         rewards: Sequence[Reward] = (),
         weights: Sequence[float] | None = None,
         token_rewards: Sequence[TokenReward] = (),
@@ -66,7 +66,8 @@ class Scorer:
             tokenizer: the policy's.
             roles: roles with reward adapters.
             members: reward models of their own, which form an ensemble with the reward roles.
-            combine: from the ensemble's scores [members, B] to one, [B], which has weight 1; their mean by default.
+            combine: from the ensemble's scores [members, B] to one, [B]; their mean by default.
+            model_weight: the weight of that score.
             rewards: further rewards.
             weights: one for each of them, 1 by default.
             token_rewards: rewards that give a number for each token.
@@ -77,6 +78,7 @@ class Scorer:
         self.roles = roles
         self.members = list(members)
         self.combine = combine or (lambda scores: scores.mean(0))
+        self.model_weight = model_weight
         self.rewards = list(rewards)
         self.weights = [1.0] * len(self.rewards) if weights is None else list(weights)
         self.token_rewards = list(token_rewards)
@@ -92,7 +94,7 @@ class Scorer:
         texts = completions_of(self.tokenizer, rows, generations) | further_columns(rows, generations)
         scores = Scores(torch.zeros(len(rows)))
         if self.roles is not None or self.members:
-            self._add(scores, REWARD_MODEL, 1.0, self.combine(self._by_reward_models(texts)))
+            self._add(scores, REWARD_MODEL, self.model_weight, self.combine(self._by_reward_models(texts)))
         for reward, weight in zip(self.rewards, self.weights, strict=True):
             self._add(scores, reward.name, weight, torch.tensor(_finite(reward(**texts), reward.name)))
         for token_reward, weight in zip(self.token_rewards, self.token_weights, strict=True):
