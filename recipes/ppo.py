@@ -18,6 +18,7 @@ from rlhf.trainers.machine import trainer_defaults
 from rlhf.trainers.options import DataOptions
 from rlhf.trainers.ppo.build import (
     RoleOptions,
+    SideOptions,
     build_roles,
     build_scorer,
     load_separate_rewards,
@@ -58,11 +59,12 @@ PANELS = {
 
 @exit_on_error()
 def main(argv: Sequence[str] | None = None) -> None:
-    model_options, data_options, reward_options, role_options, args = parse(
+    model_options, data_options, reward_options, role_options, side_options, args = parse(
         ModelOptions,
         DataOptions,
         RewardOptions,
         RoleOptions,
+        SideOptions,
         PPOConfig,
         argv=argv,
         description=__doc__,
@@ -76,10 +78,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     tokenizer = load_tokenizer(location.adapter or location.base)
     require_room(tokenizer, rows, location.base, args.response_length)
     separate_rewards = load_separate_rewards(reward_options, model_options)
+    judges = side_options.load_judges(rows.evaluation is not None)
+    texts = side_options.load_texts(tokenizer, args)
     run = Run.create(
         args.output_dir,
         "ppo",
-        (model_options, data_options, reward_options, role_options, args),
+        (model_options, data_options, reward_options, role_options, side_options, args),
         seed=args.seed,
         data_files=rows.files,
         parents=[*([location.adapter] if location.adapter else []), *reward_options.parents()],
@@ -90,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     # 2. Give each role its adapter on the one base, and build the trainer.
     set_seed(args.seed)
-    roles = build_roles(model_options, reward_options, role_options)
+    roles = build_roles(model_options, reward_options, role_options, args)
     print_trainable(roles)
     trainer = PPOTrainer(
         roles=roles,
@@ -101,6 +105,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         eval_dataset=to_dataset(rows.evaluation, "prompts", keep=further_columns(rows.evaluation))
         if rows.evaluation
         else None,
+        judges=judges,
+        pretraining=texts,
     )
 
     # 3. Train, measure on held-out prompts, save.

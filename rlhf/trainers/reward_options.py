@@ -55,9 +55,16 @@ class RewardOptions:
     reward_weights: list[float] | None = field(
         default=None, metadata={"help": "A weight for each of reward_funcs; 1 by default."}
     )
+    token_reward_funcs: list[str] | None = field(
+        default=None,
+        metadata={"help": "PPO only: functions that return for each completion a list with a number for each token."},
+    )
+    token_reward_weights: list[float] | None = field(
+        default=None, metadata={"help": "A weight for each of token_reward_funcs; 1 by default."}
+    )
 
     def __post_init__(self) -> None:
-        if not self.model_paths and not self.reward_funcs:
+        if not self.names():
             raise ConfigError(
                 "No reward is given, and there is nothing to train on without one.",
                 remedy="give --reward_model_path or --reward_funcs.",
@@ -70,12 +77,16 @@ class RewardOptions:
 
     def _count_problems(self) -> list[str]:
         problems = []
-        functions = len(self.reward_funcs or [])
-        if self.reward_weights is not None and len(self.reward_weights) != functions:
-            problems.append(
-                f"{len(self.reward_weights)} reward_weights are given for {functions} reward_funcs; "
-                "give one for each (the reward model's is reward_model_weight)"
-            )
+        pairs = {
+            "reward": (self.reward_funcs, self.reward_weights),
+            "token_reward": (self.token_reward_funcs, self.token_reward_weights),
+        }
+        for name, (functions, weights) in pairs.items():
+            if weights is not None and len(weights) != len(functions or []):
+                problems.append(
+                    f"{len(weights)} {name}_weights are given for {len(functions or [])} {name}_funcs; "
+                    "give one for each (the reward model's is reward_model_weight)"
+                )
         if not self.model_paths and self.reward_model_weight != 1.0:
             problems.append("reward_model_weight is given without reward_model_path")
         twice = sorted({path for path in self.model_paths if self.model_paths.count(path) > 1})
@@ -119,7 +130,7 @@ class RewardOptions:
 
     def names(self) -> list[str]:
         """All rewards, as they are called in the options."""
-        return [*self.model_paths, *(self.reward_funcs or [])]
+        return [*self.model_paths, *(self.reward_funcs or []), *(self.token_reward_funcs or [])]
 
     def parents(self) -> list[Path]:
         """The reward models that lie in folders."""
@@ -130,9 +141,14 @@ def load_rewards(options: RewardOptions) -> tuple[list[Reward], list[float]]:
     """All rewards and their weights, the reward model or the ensemble first, under the name `reward_model`.
 
     Raises:
-        ConfigError: a function can't be imported.
+        ConfigError: a function can't be imported, or gives its reward token by token.
         ModelError: a folder holds no reward model.
     """
+    if options.token_reward_funcs:
+        raise ConfigError(
+            "token_reward_funcs are for PPO: GRPO and RLOO give all tokens of a response the same advantage.",
+            remedy="give their sums as reward_funcs.",
+        )
     functions, weights = load_functions(options)
     if not options.model_paths:
         return functions, weights

@@ -84,6 +84,38 @@ def test_an_ensemble_of_two_reward_roles_and_a_model_of_its_own(prompts, base, s
     assert first["objective/scores"] == pytest.approx(2 * expected, abs=2e-4)
 
 
+def test_everything_beside_the_plain_algorithm_at_once(prompts, base, data, sft_run, reward_run, tmp_path):
+    run(
+        tmp_path / "ppo",
+        dataset_name=prompts,
+        eval_dataset_name=prompts,
+        adapter=sft_run,
+        reward_model_path=reward_run,
+        token_reward_funcs="tests.trainers.ppo.test_variants:each_token",
+        token_reward_weights="0.1",
+        judges="lexicon",
+        ptx_dataset_name=data / "sft.jsonl",
+        ptx_coef=0.5,
+        ptx_batch_size=4,
+        sync_ref_model=True,
+        ref_model_sync_steps=1,
+        value_warmup_rollouts=1,
+        use_score_scaling=True,
+        use_score_norm=True,
+        score_clip=2,
+        total_episodes=16,
+        eval_strategy="steps",
+        eval_steps=1,
+    )
+    metrics = read_metrics(tmp_path / "ppo")
+    trained = [row for row in metrics if "objective/kl" in row]
+    assert len(trained) == 4 and "loss/ptx" not in trained[0] and all(row["loss/ptx"] > 0 for row in trained[1:])
+    assert {"rewards/reward_model/mean", "rewards/tests.trainers.ppo.test_variants:each_token/mean"} <= set(trained[0])
+    assert all("eval_judges/lexicon/mean" in row for row in metrics if "eval_objective/kl" in row)
+    samples = [json.loads(line) for line in (tmp_path / "ppo" / "samples.jsonl").read_text().splitlines()]
+    assert {row["step"] for row in samples} == {1, 2, 3, 4} and all("lexicon" in row for row in samples)
+
+
 def test_full_parameters(prompts, base, tmp_path):
     run(tmp_path / "ppo", dataset_name=prompts, model_name_or_path=base, tuning="full", reward_funcs="lexicon")
     assert (tmp_path / "ppo" / "model.safetensors").is_file()
@@ -97,6 +129,12 @@ def test_full_parameters(prompts, base, tmp_path):
         ({"reward_funcs": "lexicon", "reward_weights": "1.0 | 2.0"}, "2 reward_weights"),
         ({"reward_funcs": "lexicon", "temperature": "0"}, "temperature"),
         ({"reward_funcs": "lexicon", "target_kl": "0"}, "target_kl"),
+        ({"reward_funcs": "lexicon", "kl_budget": "0"}, "kl_budget is 0"),
+        ({"reward_funcs": "lexicon", "top_p": "0.9"}, "leave it out, and lower temperature"),
+        ({"reward_funcs": "lexicon", "judges": "lexicon"}, "there are none"),
+        ({"reward_funcs": "lexicon", "ptx_coef": "1.0"}, "no texts to mix in"),
+        ({"reward_funcs": "lexicon", "token_reward_weights": "1.0"}, "1 token_reward_weights"),
+        ({"token_reward_funcs": "no_such_module:function"}, "no_such_module"),
         ({"reward_funcs": "lexicon", "stop_token_id": "99999"}, "stop_token_id"),
         ({"reward_funcs": "lexicon", "per_device_train_batch_size": "64"}, "fewer than"),
         ({"reward_funcs": "lexicon", "response_length": "511"}, "prompts are longer"),

@@ -5,12 +5,16 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from rlhf.data import Kind, Row, load_rows, read_rows
+from rlhf.data.schema import detect_kind
+from rlhf.errors import ConfigError
 from rlhf.models.load import ModelOptions, load_causal_lm, lora_config
 from rlhf.models.roles import Roles
 from rlhf.models.separate_roles import SeparateRoles
 from rlhf.models.shared_roles import SharedRoles
-from rlhf.rewards import Reward, load_reward
+from rlhf.rewards import Reward, TokenReward, load_reward
 from rlhf.trainers.ppo.config import PPOConfig
+from rlhf.trainers.ppo.pretraining import PretrainingMix, encode_texts, require_coefficient_and_texts
 from rlhf.trainers.ppo.scoring import Scorer
 from rlhf.trainers.reward_options import RewardOptions, load_functions, warn_of_open_zeros
 
@@ -27,6 +31,59 @@ class RoleOptions:
     )
 
 
+@dataclass
+class SideOptions:
+    """What a PPO run has beside prompts and rewards: judges that only measure, and texts that are mixed in."""
+
+    judges: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "Rewards that score the responses to held-out prompts, and are not trained against: `lexicon`, "
+            "package.module:function, or reward models."
+        },
+    )
+    ptx_dataset_name: str | None = field(
+        default=None, metadata={"help": "Texts or examples for the language-modelling loss, weighted by ptx_coef."}
+    )
+    ptx_dataset_split: str = field(default="train", metadata={"help": "The split of a folder or hub data set."})
+    ptx_max_length: int = field(default=256, metadata={"help": "Tokens at which these texts are cut."})
+
+    def load_judges(self, has_held_out_prompts: bool) -> list[Reward]:
+        """
+        Raises:
+            ConfigError: there are no held-out prompts to judge, or a function can't be imported.
+        """
+        if self.judges and not has_held_out_prompts:
+            raise ConfigError(
+                "judges measure responses to held-out prompts, and there are none.",
+                remedy="give eval_dataset_name.",
+            )
+        return [load_reward(spec) for spec in self.judges or []]
+
+    def load_texts(self, tokenizer: Any, args: PPOConfig) -> PretrainingMix | None:
+        """The texts of `ptx_dataset_name`, tokenized.
+
+        Raises:
+            DataError: the data set is missing, or has bad rows.
+            ConfigError: too few of its rows have something to predict, or ptx_coef doesn't fit.
+        """
+        require_coefficient_and_texts(args.ptx_coef, self.ptx_dataset_name is not None)
+        if self.ptx_dataset_name is None:
+            return None
+        kind = kind_of_texts(self.ptx_dataset_name, self.ptx_dataset_split)
+        rows = load_rows(self.ptx_dataset_name, kind, split=self.ptx_dataset_split)
+        texts = encode_texts(tokenizer, rows, kind, self.ptx_max_length)
+        return PretrainingMix(texts, int(tokenizer.pad_token_id), batch_size=args.ptx_batch_size, seed=args.seed)
+
+
+def kind_of_texts(source: str, split: str) -> Kind:
+    """Whether a data set holds plain texts or examples, by its first good row."""
+    for row in read_rows(source, None, split=split):
+        if isinstance(row, Row):
+            return "text" if detect_kind(row) == "text" else "sft"
+    return "sft"
+
+
 @dataclass(frozen=True)
 class SeparateRewards:
     """The rewards of a run that are no roles on the policy's base.
@@ -34,11 +91,13 @@ class SeparateRewards:
     Attributes:
         members: reward models of their own, which form an ensemble with the reward roles.
         functions: further rewards, each with its weight in `weights`.
+        token_functions: rewards given token by token.
     """
 
     members: list[Reward]
     functions: list[Reward]
     weights: list[float]
+    token_functions: list[TokenReward]
 
 
 def load_separate_rewards(options: RewardOptions, model_options: ModelOptions) -> SeparateRewards:
@@ -46,10 +105,13 @@ def load_separate_rewards(options: RewardOptions, model_options: ModelOptions) -
     shared = options.shared_paths(model_options)
     warn_of_open_zeros(options)
     members = [load_reward(path) for path in options.model_paths if path not in shared]
-    return SeparateRewards(members, *load_functions(options))
+    token_functions = [TokenReward.by_name(name) for name in options.token_reward_funcs or []]
+    return SeparateRewards(members, *load_functions(options), token_functions)
 
 
-def build_roles(model_options: ModelOptions, reward_options: RewardOptions, role_options: RoleOptions) -> Roles:
+def build_roles(
+    model_options: ModelOptions, reward_options: RewardOptions, role_options: RoleOptions, args: PPOConfig
+) -> Roles:
     """One base with an adapter for each role; whole models where all weights are trained."""
     if model_options.tuning == "full":
         policy = load_causal_lm(model_options, trainable=True)
@@ -62,6 +124,7 @@ def build_roles(model_options: ModelOptions, reward_options: RewardOptions, role
         new_adapter=lora_config(model_options),
         policy_layers=role_options.policy_layers,
         value_layers=role_options.value_layers,
+        reference_moves=args.sync_ref_model,
     )
 
 
@@ -82,5 +145,7 @@ def build_scorer(
         model_weight=options.reward_model_weight,
         rewards=separate.functions,
         weights=separate.weights,
+        token_rewards=separate.token_functions,
+        token_weights=options.token_reward_weights,
         batch_size=args.local_rollout_forward_batch_size,
     )

@@ -42,6 +42,8 @@ class PPOConfig(TrainingArguments):
     generation_batch_size: int | None = _option(None, "Responses sampled at once; all of a rollout by default.")
     response_length: int = _option(53, "Longest response in tokens.")
     temperature: float = _option(1.0, "Sampling temperature; all log-probabilities are taken at it.")
+    top_p: float | None = _option(None, "Refused: PPO samples from the full distribution, whose ratios it needs.")
+    top_k: int | None = _option(None, "Refused, as top_p is.")
     stop_token: Literal["eos"] | None = _option("eos", "What ends a response: the tokenizer's EOS, or nothing.")
     stop_token_id: int | None = _option(None, "A token id that ends a response instead of EOS.")
     missing_eos_penalty: float | None = _option(None, "Taken off the score of a response without a stop token.")
@@ -116,7 +118,13 @@ class PPOConfig(TrainingArguments):
         self.remove_unused_columns = False
 
     def _clashes(self) -> Iterator[str]:
-        """Options that need another one."""
+        """Options that don't go together, or not with PPO."""
+        for name, neutral in (("top_p", 1.0), ("top_k", 0)):
+            if getattr(self, name) not in (None, neutral):
+                yield (
+                    f"{name} is {getattr(self, name)}: it cuts the distribution off, and the ratios of what is left are not "
+                    "those of the policy; leave it out, and lower temperature if samples are too wild"
+                )
         if self.use_score_norm and not self.use_score_scaling:
             yield "use_score_norm shifts scores before they are scaled; it needs use_score_scaling"
         if self.kl_budget is not None and self.target_kl is not None and self.target_kl >= self.kl_budget:

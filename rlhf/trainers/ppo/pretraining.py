@@ -69,3 +69,15 @@ def encode_texts(tokenizer: Tokenizer, rows: Sequence[Row], kind: Kind, max_leng
     encoded = [encode(tokenizer, row, kind).cut(max_length) for row in rows]
     texts = [EncodedText(one.input_ids, [False, *one.completion_mask[1:]]) for one in encoded if one.input_ids]
     return [text for text in texts if any(text.loss_mask)]
+
+
+def require_coefficient_and_texts(coefficient: float, texts_given: bool) -> None:
+    """
+    Raises:
+        ConfigError: one of the two is given without the other.
+    """
+    if (coefficient > 0) != texts_given:
+        raise ConfigError(
+            f"ptx_coef is {coefficient:g}, and {'' if texts_given else 'no '}texts to mix in are given.",
+            remedy="give both ptx_coef and ptx_dataset_name, or neither.",
+        )

@@ -28,7 +28,7 @@ from rlhf.trainers.ppo.figures import measure_losses, measure_rollout
 from rlhf.trainers.ppo.losses import policy_loss, value_loss
 from rlhf.trainers.ppo.meter import Meter
 from rlhf.trainers.ppo.on_policy import OnPolicyTrainer
-from rlhf.trainers.ppo.pretraining import PretrainingMix
+from rlhf.trainers.ppo.pretraining import PretrainingMix, require_coefficient_and_texts
 from rlhf.trainers.ppo.rollout import MicroBatch, RoleOutputs, Rollout, pad_generations, sampled_logprobs
 from rlhf.trainers.ppo.score_shaping import ScoreShaper
 from rlhf.trainers.ppo.scoring import Scorer, ask, completions_of
@@ -69,11 +69,7 @@ class PPOTrainer(OnPolicyTrainer):
         Raises:
             ConfigError: when there are too few prompts, or options don't fit together.
         """
-        if (args.ptx_coef > 0) != (pretraining is not None):
-            raise ConfigError(
-                f"ptx_coef is {args.ptx_coef:g}, and {'no ' if pretraining is None else ''}texts to mix in are given.",
-                remedy="give both ptx_coef and ptx_dataset_name, or neither.",
-            )
+        require_coefficient_and_texts(args.ptx_coef, pretraining is not None)
         self.scorer = scorer
         self.judges = list(judges)
         self.pretraining = pretraining
