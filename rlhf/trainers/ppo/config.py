@@ -122,8 +122,8 @@ class PPOConfig(TrainingArguments):
         for name, neutral in (("top_p", 1.0), ("top_k", 0)):
             if getattr(self, name) not in (None, neutral):
                 yield (
-                    f"{name} is {getattr(self, name)}: it cuts the distribution off, and the ratios of what is left are not "
-                    "those of the policy; leave it out, and lower temperature if samples are too wild"
+                    f"{name} is {getattr(self, name)}: it cuts the distribution off, and ratios of what is left are "
+                    "not those of the policy; leave it out, and lower temperature if samples are too wild"
                 )
         if self.use_score_norm and not self.use_score_scaling:
             yield "use_score_norm shifts scores before they are scaled; it needs use_score_scaling"
