@@ -24,6 +24,7 @@ from rlhf.trainers.ppo.build import (
     load_separate_rewards,
 )
 from rlhf.trainers.ppo.config import PPOConfig
+from rlhf.trainers.ppo.schedule import require_enough_prompts, stop_token_ids
 from rlhf.trainers.ppo.trainer import PPOTrainer
 from rlhf.trainers.reward_options import RewardOptions, further_columns
 from rlhf.trainers.stage import checkpoint_to_resume, final_metrics, require_room, run_training
@@ -77,6 +78,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     location = model_options.locate()
     tokenizer = load_tokenizer(location.adapter or location.base)
     require_room(tokenizer, rows, location.base, args.response_length)
+    require_enough_prompts(args, len(rows.train), len(rows.evaluation) if rows.evaluation else None)
+    stop_token_ids(args, tokenizer)
     separate_rewards = load_separate_rewards(reward_options, model_options)
     judges = side_options.load_judges(rows.evaluation is not None)
     texts = side_options.load_texts(tokenizer, args)

@@ -52,7 +52,8 @@ class KLBudget(TrainerCallback):
             self._check((logs or {}).get("objective/kl"), "the rollouts", state, control)
 
     def _check(self, kl: float | None, where: str, state: TrainerState, control: TrainerControl) -> None:
-        if kl is not None and kl > self.budget and state.global_step < state.max_steps:
+        spent = kl is not None and kl > self.budget
+        if spent and not control.should_training_stop and state.global_step < state.max_steps:
             control.should_training_stop = True
             PartialState().print(
                 f"The KL budget of {self.budget:g} nats is spent: {kl:.2f} on {where} at step {state.global_step}."

@@ -34,6 +34,7 @@ class PPOConfig(TrainingArguments):
 
     learning_rate: float = _option(3e-6, "Initial learning rate of the policy.")
     value_learning_rate: float | None = _option(None, "Learning rate of the value role; learning_rate by default.")
+    per_device_eval_batch_size: int = _option(32, "Held-out prompts that are answered at once on each device.")
     logging_steps: float = _option(1, "Optimizer steps between logs, rounded up to whole rollouts.")
     total_episodes: int | None = _option(None, "Responses to train on in all; sets max_steps.")
     num_ppo_epochs: int = _option(4, "Epochs over each rollout.")

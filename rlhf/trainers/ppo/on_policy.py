@@ -17,7 +17,6 @@ from torch import nn
 from torch.utils.data import Sampler
 from transformers import PreTrainedTokenizerBase, TrainerCallback
 
-from rlhf.errors import ConfigError
 from rlhf.models.roles import Roles
 from rlhf.runs import write_atomic
 from rlhf.trainers.checkpoints import SavesWholeCheckpoints
@@ -26,7 +25,7 @@ from rlhf.trainers.ppo.figures import finish_figures
 from rlhf.trainers.ppo.kl_control import KLController
 from rlhf.trainers.ppo.meter import Meter
 from rlhf.trainers.ppo.rollout import MicroBatch, Rollout, minibatch_rows
-from rlhf.trainers.ppo.schedule import EpochSampler, round_up_to_rollouts
+from rlhf.trainers.ppo.schedule import EpochSampler, require_enough_prompts, round_up_to_rollouts
 
 STATE_FILE = "ppo_state.json"
 
@@ -53,7 +52,7 @@ class OnPolicyTrainer(SavesWholeCheckpoints):
         Raises:
             ConfigError: when there are too few prompts.
         """
-        _require_enough_prompts(args, train_dataset, eval_dataset)
+        require_enough_prompts(args, len(train_dataset), None if eval_dataset is None else len(eval_dataset))
         round_up_to_rollouts(args)
         roles.temperature = args.temperature
         self.kl_controller = KLController(args.kl_coef, args.target_kl, args.kl_horizon)
@@ -216,16 +215,3 @@ class OnPolicyTrainer(SavesWholeCheckpoints):
 def _as_they_are(rows: list[Any]) -> Any:
     """The batch of prompts as a list: tokens come later, when the rollout is made."""
     return rows
-
-
-def _require_enough_prompts(args: PPOConfig, train_dataset: Dataset, eval_dataset: Dataset | None) -> None:
-    if len(train_dataset) < args.batch_size:
-        raise ConfigError(
-            f"The data set has {len(train_dataset):,} prompts, fewer than the {args.batch_size:,} of one rollout.",
-            remedy="lower per_device_train_batch_size, gradient_accumulation_steps or num_mini_batches.",
-        )
-    if eval_dataset is not None and len(eval_dataset) < args.world_size:
-        raise ConfigError(
-            f"There are {len(eval_dataset)} held-out prompts for {args.world_size} processes.",
-            remedy="give at least one for each process.",
-        )

@@ -1,5 +1,6 @@
-"""When a rollout is made, on which prompts, and which steps fall on its end."""
+"""When a rollout is made, on which prompts, what ends a response, and which steps fall on a rollout's end."""
 
+from transformers import PreTrainedTokenizerBase
 from trl.trainer.utils import RepeatSampler
 
 from rlhf.errors import ConfigError
@@ -38,3 +39,39 @@ def round_up_to_rollouts(args: PPOConfig) -> None:
 
 def _round_up(number: int, unit: int) -> int:
     return -(-number // unit) * unit
+
+
+def require_enough_prompts(args: PPOConfig, train: int, held_out: int | None) -> None:
+    """
+    Args:
+        train, held_out: numbers of prompts; None where nothing is held out.
+
+    Raises:
+        ConfigError: there are too few for a rollout, or for the processes.
+    """
+    if train < args.batch_size:
+        raise ConfigError(
+            f"The data set has {train:,} prompts, fewer than the {args.batch_size:,} of one rollout.",
+            remedy="lower per_device_train_batch_size, gradient_accumulation_steps or num_mini_batches.",
+        )
+    if held_out is not None and held_out < args.world_size:
+        raise ConfigError(
+            f"There are {held_out} held-out prompts for {args.world_size} processes.",
+            remedy="give at least one for each process.",
+        )
+
+
+def stop_token_ids(args: PPOConfig, tokenizer: PreTrainedTokenizerBase) -> list[int] | None:
+    """The option's token; None is what ends a response by the tokenizer and the model folder.
+
+    Raises:
+        ConfigError: the tokenizer has no such token.
+    """
+    if args.stop_token_id is not None:
+        if not 0 <= args.stop_token_id < len(tokenizer):
+            raise ConfigError(
+                f"stop_token_id {args.stop_token_id} is not a token of this tokenizer, which has {len(tokenizer):,}.",
+                remedy="use tokenizer.convert_tokens_to_ids(...) to find the token's id.",
+            )
+        return [args.stop_token_id]
+    return None if args.stop_token == "eos" else []

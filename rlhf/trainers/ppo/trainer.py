@@ -16,7 +16,7 @@ from datasets import Dataset
 from torch import nn
 from transformers import PreTrainedTokenizerBase, TrainerCallback
 
-from rlhf.errors import ConfigError, TrainingError
+from rlhf.errors import TrainingError
 from rlhf.generation import Generation, generate
 from rlhf.models.roles import Roles, Sequences, chunks
 from rlhf.rewards import Reward
@@ -30,6 +30,7 @@ from rlhf.trainers.ppo.meter import Meter
 from rlhf.trainers.ppo.on_policy import OnPolicyTrainer
 from rlhf.trainers.ppo.pretraining import PretrainingMix, require_coefficient_and_texts
 from rlhf.trainers.ppo.rollout import MicroBatch, RoleOutputs, Rollout, pad_generations, sampled_logprobs
+from rlhf.trainers.ppo.schedule import stop_token_ids
 from rlhf.trainers.ppo.score_shaping import ScoreShaper
 from rlhf.trainers.ppo.scoring import Scorer, ask, completions_of
 
@@ -75,7 +76,7 @@ class PPOTrainer(OnPolicyTrainer):
         self.pretraining = pretraining
         self.shaper = ScoreShaper(args.use_score_scaling, args.use_score_norm, args.score_clip)
         self._sampling_is_exact: bool | None = None  # not known before the first rollout
-        self.stop_token_ids = _stop_token_ids(args, processing_class)
+        self.stop_token_ids = stop_token_ids(args, processing_class)
         super().__init__(roles, args, processing_class, train_dataset, eval_dataset, callbacks)
         if args.kl_budget is not None:
             self.add_callback(KLBudget(args.kl_budget))
@@ -310,15 +311,3 @@ class PPOTrainer(OnPolicyTrainer):
         super().load_loop_state(state)
         self.shaper.load_state(state["scores"])
         self._sampling_is_exact = state["sampling_is_exact"]
-
-
-def _stop_token_ids(args: PPOConfig, tokenizer: PreTrainedTokenizerBase) -> list[int] | None:
-    """The option's token; None is what ends a response by the tokenizer and the model folder."""
-    if args.stop_token_id is not None:
-        if not 0 <= args.stop_token_id < len(tokenizer):
-            raise ConfigError(
-                f"stop_token_id {args.stop_token_id} is not a token of this tokenizer, which has {len(tokenizer):,}.",
-                remedy="use tokenizer.convert_tokens_to_ids(...) to find the token's id.",
-            )
-        return [args.stop_token_id]
-    return None if args.stop_token == "eos" else []
