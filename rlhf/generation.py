@@ -106,9 +106,14 @@ def ends_of_turn(model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> list[i
     return sorted({tokenizer.eos_token_id, *beside} - {None, tokenizer.pad_token_id})
 
 
+def is_token_ids(prompt: object) -> bool:
+    """Whether a prompt is given as token ids; else it is a text or a conversation."""
+    return isinstance(prompt, list) and (not prompt or isinstance(prompt[0], int))
+
+
 def _ids_of(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[int]:
     """The tokens that a response follows."""
-    if isinstance(prompt, list) and (not prompt or isinstance(prompt[0], int)):
+    if is_token_ids(prompt):
         return [int(token) for token in prompt]  # type: ignore[arg-type]
     return prompt_ids(tokenizer, prompt)  # type: ignore[arg-type]
 

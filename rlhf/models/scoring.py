@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedTokenizerBase
 
 from rlhf.models.heads import token_logprobs
-from rlhf.models.trunk import decoder_of, decoder_options
+from rlhf.models.trunk import decoder_options
 
 
 def bare(model: nn.Module) -> Any:
@@ -34,9 +34,9 @@ def hidden_states(model: nn.Module, input_ids: torch.Tensor, attention_mask: tor
     Returns:
         [B, T, H]
     """
-    output: torch.Tensor = decoder_of(bare(model))(
-        input_ids=input_ids, **decoder_options(attention_mask)
-    ).last_hidden_state
+    whole = bare(model)
+    decoder = getattr(whole, whole.base_model_prefix, whole)
+    output: torch.Tensor = decoder(input_ids=input_ids, **decoder_options(attention_mask)).last_hidden_state
     return output
 
 

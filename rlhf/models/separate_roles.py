@@ -39,6 +39,7 @@ class SeparateRoles(Roles):
         value_model: nn.Module,
         *,
         reference: nn.Module | None = None,
+        reference_adapter: str | None = None,
         value_head: ScalarHead | None = None,
     ):
         """
@@ -47,6 +48,7 @@ class SeparateRoles(Roles):
             value_model: a model of any kind with a decoder; its own head is not used.
             reference: a frozen causal language model. None: the policy without its
                 adapter where it has one, else a copy of it.
+            reference_adapter: where no reference is given, the policy's adapter that is the reference.
             value_head: from H to a value; zeros by default.
         """
         super().__init__()
@@ -55,6 +57,7 @@ class SeparateRoles(Roles):
         if reference is None and not tuner_layers(policy):
             reference = copy.deepcopy(policy)
         self.reference: Any = reference.eval().requires_grad_(False) if reference is not None else None
+        self.reference_adapter = reference_adapter
         size = bare(value_model).config.get_text_config().hidden_size
         self.value_head = value_head or ScalarHead(size)
         self.reference_moved = False
@@ -77,7 +80,7 @@ class SeparateRoles(Roles):
     def reference_logprobs(self, sequences: Sequences) -> torch.Tensor:
         if self.reference is not None:
             return self._logprobs(self.reference, sequences)[0]
-        with active_adapter(self.policy, None):
+        with active_adapter(self.policy, self.reference_adapter):
             return self._logprobs(self.policy, sequences)[0]
 
     def _logprobs(self, model: nn.Module, sequences: Sequences) -> tuple[torch.Tensor, torch.Tensor]:
@@ -101,9 +104,14 @@ class SeparateRoles(Roles):
 
     @contextmanager
     def sampling(self) -> Iterator[nn.Module]:
-        layers = tuner_layers(self.policy)
-        with merged_adapter(self.policy, layers[0].active_adapters[0] if layers else None):
+        with merged_adapter(self.policy, self._adapter):
             yield self.policy
+
+    @property
+    def _adapter(self) -> str | None:
+        """The policy's own adapter; None where all its weights are its own."""
+        layers = tuner_layers(self.policy)
+        return str(layers[0].active_adapters[0]) if layers else None
 
     def role_parameters(self) -> dict[str, list[nn.Parameter]]:
         return {
@@ -121,11 +129,13 @@ class SeparateRoles(Roles):
             save_model(self.reference, str(folder / REFERENCE_FOLDER / WEIGHTS_FILE))
 
     def load(self, folder: Path) -> None:
-        if tuner_layers(self.policy):
+        if self._adapter is not None:
             from peft import set_peft_model_state_dict
             from peft.utils import load_peft_weights
 
-            set_peft_model_state_dict(self.policy, load_peft_weights(str(folder), device="cpu"))
+            # PEFT writes an adapter into a folder of its name, but for one that is called "default".
+            written = folder if self._adapter == "default" else folder / self._adapter
+            set_peft_model_state_dict(self.policy, load_peft_weights(str(written), device="cpu"), self._adapter)
         else:
             load_whole(self.policy, folder)
         load_model(self.value_model, str(folder / VALUE_FOLDER / WEIGHTS_FILE))

@@ -34,12 +34,15 @@ class ModelReward:
         self.name = name
 
     def __call__(self, prompts: Sequence[Text], completions: Sequence[Text], **columns: Any) -> Scores:
-        """Scores in the order given. Equal texts are scored once; batches are formed by length.
+        """Scores in the order given.
 
         Args:
             prompts, completions: texts, or lists of messages.
         """
-        rows = [self.token_ids(*row) for row in zip(prompts, completions, strict=True)]
+        return self.score_rows([self.token_ids(*row) for row in zip(prompts, completions, strict=True)])
+
+    def score_rows(self, rows: Sequence[tuple[int, ...]]) -> Scores:
+        """Scores of token ids without padding. Equal rows are scored once; batches are formed by length."""
         unique = sorted(set(rows), key=len, reverse=True)
         scores: dict[tuple[int, ...], float] = {}
         for start in range(0, len(unique), self.batch_size):

@@ -10,10 +10,11 @@ import torch
 from rlhf.data.chat import encode_completion
 from rlhf.data.messages import as_reply
 from rlhf.errors import TrainingError
-from rlhf.generation import Generation
+from rlhf.generation import Generation, is_token_ids
 from rlhf.models.scoring import pad_sequences
 from rlhf.models.shared_roles import SharedRoles
 from rlhf.rewards import Reward, TokenReward
+from rlhf.rewards.token_ids import ended
 from rlhf.trainers.reward_options import REWARD_MODEL
 
 
@@ -43,8 +44,8 @@ class Scorer:
 
     The reward model is one or more roles on the shared base, or models of their own; of several the scores are combined
     into one. A reward role reads each response as it was trained to read one: ended, whether or not the policy came to
-    an end (see `rlhf.rewards.model.ModelReward`). Other rewards get texts, with `completion_ids`, `finished` and the
-    data set's further columns, by TRL's signature.
+    an end (see `rlhf.rewards.model.ModelReward`). Other rewards get texts, with `prompt_ids`, `completion_ids`,
+    `finished` and the data set's further columns, by TRL's signature.
     """
 
     def __init__(
@@ -94,7 +95,8 @@ class Scorer:
         texts = completions_of(self.tokenizer, rows, generations) | further_columns(rows, generations)
         scores = Scores(torch.zeros(len(rows)))
         if self.roles is not None or self.members:
-            self._add(scores, REWARD_MODEL, self.model_weight, self.combine(self._by_reward_models(texts)))
+            by_models = self._by_reward_models(rows, generations, texts)
+            self._add(scores, REWARD_MODEL, self.model_weight, self.combine(by_models))
         for reward, weight in zip(self.rewards, self.weights, strict=True):
             self._add(scores, reward.name, weight, torch.tensor(_finite(reward(**texts), reward.name)))
         for token_reward, weight in zip(self.token_rewards, self.token_weights, strict=True):
@@ -112,14 +114,25 @@ class Scorer:
             scores.tokens[row, : len(numbers)] += weight * torch.tensor(numbers)
         scores.parts[name] = torch.tensor([sum(numbers) for numbers in lists], dtype=torch.float32)
 
-    def _by_reward_models(self, texts: dict[str, list[Any]]) -> torch.Tensor:
+    def _by_reward_models(
+        self, rows: Sequence[dict[str, Any]], generations: Sequence[Generation], texts: dict[str, list[Any]]
+    ) -> torch.Tensor:
         """The scores of every member, [members, B]."""
         own = [torch.tensor(_finite(member(**texts), member.name))[None] for member in self.members]
-        by_roles = [] if self.roles is None else [self._by_roles(self.roles, texts["prompts"], texts["completions"])]
-        return torch.cat(by_roles + own)
+        if self.roles is None:
+            return torch.cat(own)
+        parts = zip(rows, generations, texts["completions"], strict=True)
+        return torch.cat([self._by_roles(self.roles, [self._as_read(*part) for part in parts]), *own])
 
-    def _by_roles(self, roles: SharedRoles, prompts: Sequence[Any], completions: Sequence[Any]) -> torch.Tensor:
-        ids = [encode_completion(self.tokenizer, *pair).input_ids for pair in zip(prompts, completions, strict=True)]
+    def _as_read(self, row: dict[str, Any], generation: Generation, completion: Any) -> list[int]:
+        """A response after its prompt, as a reward role reads them; a prompt of token ids is taken as it is."""
+        if is_token_ids(row["prompt"]):
+            return generation.prompt_ids + ended(
+                generation.response_ids, generation.finished, self.tokenizer.eos_token_id
+            )
+        return encode_completion(self.tokenizer, row["prompt"], completion).input_ids
+
+    def _by_roles(self, roles: SharedRoles, ids: Sequence[list[int]]) -> torch.Tensor:
         by_length = torch.tensor([len(row) for row in ids]).argsort(stable=True)
         batches = []
         for rows in torch.split(by_length, self.batch_size):
@@ -134,15 +147,23 @@ class Scorer:
 def completions_of(
     tokenizer: Any, rows: Sequence[dict[str, Any]], generations: Sequence[Generation]
 ) -> dict[str, list[Any]]:
-    """Prompts and completions as rewards take them: texts, or messages where the prompt is a conversation."""
-    prompts = [row["prompt"] for row in rows]
+    """Prompts and completions as rewards take them: texts, or messages where the prompt is a conversation.
+
+    A prompt of token ids is decoded, as the completion is; the ids themselves are among the `further_columns`.
+    """
+    prompts = [_as_text(tokenizer, row["prompt"]) for row in rows]
     texts = [str(tokenizer.decode(one.response_ids, skip_special_tokens=True)) for one in generations]
     return {"prompts": prompts, "completions": [as_reply(p, text) for p, text in zip(prompts, texts, strict=True)]}
+
+
+def _as_text(tokenizer: Any, prompt: Any) -> Any:
+    return str(tokenizer.decode(prompt, skip_special_tokens=True)) if is_token_ids(prompt) else prompt
 
 
 def further_columns(rows: Sequence[dict[str, Any]], generations: Sequence[Generation]) -> dict[str, list[Any]]:
     """What else rewards are told: the data set's columns beyond the prompt, the ids, and whether a response ended."""
     columns = {name: [row[name] for row in rows] for name in rows[0] if name != "prompt"}
+    columns["prompt_ids"] = [one.prompt_ids for one in generations]
     columns["completion_ids"] = [one.response_ids for one in generations]
     columns["finished"] = [one.finished for one in generations]
     return columns
