@@ -1,12 +1,23 @@
 """The options of TRL 1.12's PPO: names, defaults, units, and what is refused or remarked on."""
 
+import dataclasses
+import re
+from pathlib import Path
+
 import pytest
-from transformers import HfArgumentParser
+from transformers import HfArgumentParser, TrainingArguments
 from trl import TrlParser
 
 import rlhf
+from rlhf.config import parse
 from rlhf.errors import ConfigError
+from rlhf.models.load import ModelOptions
+from rlhf.trainers.machine import trainer_defaults
+from rlhf.trainers.options import DataOptions
+from rlhf.trainers.ppo.build import RoleOptions
+from rlhf.trainers.ppo.config import PPOConfig as NativePPOConfig
 from rlhf.trainers.ppo.trl_compat.options import fill_in_sizes, minibatch_layout, native_options
+from rlhf.trainers.reward_options import RewardOptions
 from tests.trainers.ppo.trl_setup import trl_options, trl_trainer
 
 
@@ -181,7 +192,10 @@ def _filled(args):
     [
         ({"batch_size": 7}, "batch_size: computed"),
         ({"max_steps": 5}, "total_episodes says how long"),
-        ({"gradient_accumulation_steps": 2, "num_mini_batches": 2}, "Set it to 1"),
+        # 8 prompts in minibatches of 4, which are micro-batches too, 2 to a step: one step an epoch.
+        ({"gradient_accumulation_steps": 2, "num_mini_batches": 2}, "made 1 in TRL"),
+        # Minibatches of 2, each a micro-batch of its own, 2 to a step.
+        ({"gradient_accumulation_steps": 2, "num_mini_batches": 4}, "made 2 in TRL"),
         ({"bf16": True}, "dtype=torch.bfloat16"),
         ({"eval_strategy": "steps", "eval_steps": 1}, "there is no eval_dataset"),
         ({"ds3_gather_for_generation": False}, "DeepSpeed can't be used"),
@@ -194,5 +208,33 @@ def test_what_means_something_else_is_said_once(tmp_path, caplog, options, part)
 
 
 def test_a_plain_script_hears_nothing(tmp_path, caplog):
-    trl_trainer(tmp_path, {"batch_size": 4, "gradient_checkpointing": True, "dataset_num_proc": 2})
+    # 4 minibatches of 1 without accumulation were 4 steps in TRL as well.
+    options = {"batch_size": 4, "num_mini_batches": 4, "gradient_checkpointing": True, "dataset_num_proc": 2}
+    trl_trainer(tmp_path, options)
     assert not [record for record in caplog.records if record.name.startswith("rlhf.")]
+
+
+PAGE = (Path(__file__).parents[3] / "docs" / "migrating_from_trl.md").read_text(encoding="utf-8")
+
+
+def test_the_page_tells_of_every_option():
+    inherited = {field.name for field in dataclasses.fields(TrainingArguments)}
+    own = {field.name for field in dataclasses.fields(rlhf.PPOConfig)} - inherited
+    assert own and not {name for name in own if f"`{name}`" not in PAGE}
+
+
+def test_the_recipe_on_the_page_loads(tmp_path):
+    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    config = tmp_path / "ppo.yaml"
+    config.write_text(text, encoding="utf-8")
+    *_, options = parse(
+        ModelOptions,
+        DataOptions,
+        RewardOptions,
+        RoleOptions,
+        NativePPOConfig,
+        argv=["--config", str(config)],
+        defaults=trainer_defaults(),
+    )
+    # As its comments have it: rollouts of 64, saved after every fourth.
+    assert options.batch_size == 64 and options.save_steps == 4 * options.steps_per_rollout

@@ -1,5 +1,6 @@
 """What a script asks for that it can't have, or has in another way."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,10 +48,11 @@ def remarks(args: PPOConfig, overruled: list[str], model: Any, ref_model: Any, h
         yield f"{', '.join(overruled)}: computed from the batch sizes, as in TRL; leave it out"
     if args.max_steps > 0:
         yield f"max_steps={args.max_steps} has no effect, as in TRL; total_episodes says how long to train"
-    if args.num_mini_batches > 1 and args.gradient_accumulation_steps > 1:
+    steps = args.num_mini_batches
+    if (before := _steps_of_an_epoch_in_trl(args)) != steps:
         yield (
-            f"num_mini_batches={args.num_mini_batches} makes so many optimizer steps in each epoch; in TRL "
-            "gradient accumulation undid them. Set it to 1 for as many steps as there"
+            f"num_mini_batches={steps} makes {steps} optimizer steps in each epoch, and made {before:g} in TRL, where "
+            f"gradient accumulation undid it; set it to {max(1, round(before))} to keep their number"
         )
     if (args.bf16 or args.fp16) and next(model.parameters()).dtype == torch.float32:
         yield "bf16 and fp16 mix no precisions here; load the models with dtype=torch.bfloat16 to save memory and time"
@@ -63,3 +65,10 @@ def remarks(args: PPOConfig, overruled: list[str], model: Any, ref_model: Any, h
             "model has an adapter, and the reference is the model without it, as in TRL; to start at a KL of 0, load "
             "the adapter a second time, frozen, and name that one in ref_adapter_name"
         )
+
+
+def _steps_of_an_epoch_in_trl(args: PPOConfig) -> float:
+    """TRL stepped once in so many micro-batches, wherever a minibatch ended."""
+    rollout = args.per_device_train_batch_size * args.gradient_accumulation_steps
+    micro_batches = math.ceil(rollout / args.num_mini_batches / args.per_device_train_batch_size)
+    return args.num_mini_batches * micro_batches / args.gradient_accumulation_steps
