@@ -90,7 +90,7 @@ def test_a_script_runs_with_its_import_changed(assets, tmp_path, form, lora):
     # One showing in all falls on the first of the 2 rollouts, 6 steps each; the script asked for one more at its end.
     samples = [json.loads(line) for line in (out / "samples.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [sample["step"] for sample in samples] == [6] * 4 + [12] * 4
-    assert samples[0]["query"].endswith("Film review: A") and isinstance(samples[0]["score"], float)
+    assert samples[0]["prompt"].endswith("Film review: A") and isinstance(samples[0]["score"], float)
 
     # What TRL computed is filled in on the script's own object.
     args = ran["training_args"]

@@ -56,7 +56,7 @@ def test_callbacks_see_the_policy_and_every_optimizer_step(tmp_path):
 def test_answers_with_brackets_are_shown_as_they_are(tmp_path, capsys):
     rows = Dataset.from_list([{"prompt": "a [/bold] b"}])
     shown = trl_trainer(tmp_path, eval_dataset=rows).generate_completions()
-    assert [row["query"] for row in shown] == ["a [/bold] b"]
+    assert [row["prompt"] for row in shown] == ["a [/bold] b"]
     assert "a [/bold] b" in capsys.readouterr().out
 
 

@@ -31,7 +31,7 @@ class ShowSamples(TrainerCallback):
 
 
 def likeliest_answers(trainer: PPOTrainer, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """For each prompt the answer of the likeliest tokens, with its score, under the names of TRL's table."""
+    """For each prompt the answer of the likeliest tokens, with its score."""
     if not rows:
         return []
     args = trainer.args
@@ -50,7 +50,7 @@ def likeliest_answers(trainer: PPOTrainer, rows: Sequence[dict[str, Any]]) -> li
     texts = completions_of(tokenizer, rows, generations)
     scores = trainer.scorer(rows, generations).total.tolist()
     return [
-        {"query": as_plain_text(prompt), "model response": as_plain_text(completion), "score": score}
+        {"prompt": as_plain_text(prompt), "completion": as_plain_text(completion), "score": score}
         for prompt, completion, score in zip(texts["prompts"], texts["completions"], scores, strict=True)
     ]
 

@@ -108,7 +108,7 @@ class PPOTrainer(NativePPOTrainer):
             sampling: take one evaluation batch of each process instead of all prompts.
 
         Returns:
-            Rows of `query`, `model response` and `score`; none without an `eval_dataset`.
+            Rows of `prompt`, `completion` and `score`; none without an `eval_dataset`.
         """
         if self.eval_dataset is None:
             return []
