@@ -1,8 +1,9 @@
 """The reward that each side reaches at equal KL, on the film-review task (docs/film_reviews.md).
 
 Each side trains from the demo's SFT adapter against its reward model, with settings that served it well there, and
-leaves its policy every few rollouts; recipes/evaluate.py measures all of them on the same held-out prompts. A stage
-that is complete is not run again.
+leaves its policy every few rollouts; recipes/evaluate.py measures all of them on the same held-out prompts. Ours
+trains the layers that the shipped configuration says; the top third is a policy of a third of the layers, and a value
+role of no more. A stage that is complete is not run again.
 
 TRL 1.12.0 takes whole models: the SFT adapter folded into the base is its model, the reward adapter folded likewise
 its reward and its value model, and `peft_config` adds a fresh adapter. What it saves is relative to that folded base,

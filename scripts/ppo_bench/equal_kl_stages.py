@@ -87,11 +87,14 @@ def our_options(plan: "EqualKl") -> dict[str, Any]:
     return shipped | dict(OURS_OPTIONS) | dict(plan.ours_options)
 
 
-def top_third(plan: "EqualKl") -> int:
-    """A third of the base's layers."""
+def depths(plan: "EqualKl", variant: str) -> dict[str, int]:
+    """How many layers each role trains: as shipped, or at most the top third; never more than the model has."""
     from transformers import AutoConfig  # takes seconds to import
 
-    return max(AutoConfig.from_pretrained(plan.base).get_text_config().num_hidden_layers // 3, 1)
+    layers = AutoConfig.from_pretrained(plan.base).get_text_config().num_hidden_layers
+    most = max(layers // 3, 1) if variant == THIRD else layers
+    options = our_options(plan)
+    return {name: min(options.get(name) or layers, most) for name in ("policy_layers", "value_layers")}
 
 
 def our_checkpoints(plan: "EqualKl") -> list[int]:
@@ -109,8 +112,7 @@ def our_training(plan: "EqualKl", variant: str, seed: int) -> Stage:
         "reward_model_path": str(plan.reward),
         "dataset_name": plan.prompts,
         "dtype": plan.dtype,
-        # The shipped configuration trains fewer layers of the value role.
-        **dict.fromkeys(("policy_layers", "value_layers"), top_third(plan) if variant == THIRD else None),
+        **depths(plan, variant),
         "total_episodes": plan.episodes,
         "save_steps": steps[0],
         "save_total_limit": plan.points + 1,  # the last step is saved too

@@ -93,7 +93,8 @@ class TurnTaker:
             bar = progress.add_task("", total=len(turns) * self.rollouts, left="?")
             for number, turn in enumerate(turns):
                 self._take(turn, turns[number + 1 :], progress, bar)
-                progress.update(bar, completed=(number + 1) * self.rollouts)
+                left = shown(seconds_left(turns[number + 1 :], self._seen))
+                progress.update(bar, completed=(number + 1) * self.rollouts, left=left)
                 after_each()
 
     def _take(self, turn: Turn, rest: Sequence[Turn], progress: Progress, bar: TaskID) -> None:

@@ -303,7 +303,8 @@ def test_the_recipes_accept_what_they_are_given(plan: equal_kl.EqualKl) -> None:
         assert Path(program[1]).name == f"{recipe}.py"
         found = parse_recipe(*options_of(recipe), argv=program[2:], defaults=trainer_defaults())
         options = {key: value for part in found for key, value in vars(part).items()}
-        depth = {"ours-3": None, "ours_third-3": 1}.get(name, 0)  # a third of three layers
+        # Of three layers all, though the shipped configuration says six for the value role; or a third.
+        depth = {"ours-3": 3, "ours_third-3": 1}.get(name)
         assert recipe == "evaluate" or {options["policy_layers"], options["value_layers"]} == {depth}
     # 1024 responses in rollouts of 16 x 2 are 32 of 2 steps; a quarter of them lies between two policies.
     assert equal_kl_stages.our_checkpoints(plan) == [16, 32, 48, 64]
