@@ -13,9 +13,10 @@ from ppo_bench.child import Recorder, read_spec
 from ppo_bench.workload import THIRD, Workload
 from rlhf.models.load import ModelOptions, load_tokenizer
 from rlhf.trainers.machine import trainer_defaults
-from rlhf.trainers.ppo.build import RewardOptions, build_roles, build_scorer, load_separate_rewards
+from rlhf.trainers.ppo.build import RoleOptions, build_roles, build_scorer, load_separate_rewards
 from rlhf.trainers.ppo.config import PPOConfig
 from rlhf.trainers.ppo.trainer import PPOTrainer
+from rlhf.trainers.reward_options import RewardOptions
 
 
 class Watch(TrainerCallback):
@@ -52,18 +53,19 @@ def build_trainer(spec: dict[str, Any], output_dir: str) -> tuple[PPOTrainer, di
     )
     layers = AutoConfig.from_pretrained(spec["model"]).get_text_config().num_hidden_layers
     depth = max(layers // 3, 1) if spec["variant"] == THIRD else layers
-    reward_options = RewardOptions(spec["reward"], policy_layers=depth, value_layers=depth)
+    reward_options = RewardOptions(reward_model_path=spec["reward"])
+    role_options = RoleOptions(policy_layers=depth, value_layers=depth)
     own = {"generation_batch_size": workload.rollout_batch_size}
     options = workload.ppo_options(spec["warmup"] + spec["steps"])
     args = PPOConfig(output_dir=output_dir, **(trainer_defaults() | options | own))
     tokenizer = load_tokenizer(spec["model"])
-    rewards, weights = load_separate_rewards(reward_options, model_options)
+    separate_rewards = load_separate_rewards(reward_options, model_options)
     set_seed(workload.seed)
-    roles = build_roles(model_options, reward_options)
+    roles = build_roles(model_options, reward_options, role_options, args)
     rows = [{"prompt": row["prompt"]} for row in json.loads(Path(spec["prompts"]).read_text(encoding="utf-8"))]
     trainer = PPOTrainer(
         roles=roles,
-        scorer=build_scorer(roles, tokenizer, rewards, weights, args),
+        scorer=build_scorer(roles, tokenizer, separate_rewards, reward_options, args),
         args=args,
         processing_class=tokenizer,
         train_dataset=Dataset.from_list(rows),
