@@ -4,6 +4,7 @@
     rlhf data convert IN OUT           any format that is read, to the contract's
     rlhf data show FILE                the rows; with --model_name_or_path, as the model sees them
     rlhf sample --model M --prompt P   what a model answers (rlhf/cli_sample.py)
+    rlhf selfcheck --model MODEL       does PPO work on this model? (rlhf/cli_selfcheck.py)
 
 An error that the user can mend is shown on one screen, with exit code 2.
 """
@@ -20,6 +21,7 @@ from rich.text import Text
 
 import rlhf
 from rlhf.cli_sample import sample
+from rlhf.cli_selfcheck import selfcheck
 from rlhf.data import KINDS, Kind, Problem, Row, read_rows
 from rlhf.data.readers import raise_problems
 from rlhf.data.schema import detect_kind
@@ -32,6 +34,7 @@ app = typer.Typer(name="rlhf", help="Learning from human feedback.", no_args_is_
 data = typer.Typer(help="Check, convert and look at data sets.", no_args_is_help=True)
 app.add_typer(data, name="data")
 app.command()(sample)
+app.command()(selfcheck)
 
 Source = Annotated[str, typer.Argument(metavar="FILE", help="A file, a folder, or a data set on the hub.")]
 KindOption = Annotated[str | None, typer.Option("--kind", help=f"What the rows are: {', '.join(KINDS)}.")]

@@ -17,7 +17,7 @@ LAYERS = [
     ["data", "stats"],
     ["models", "rewards", "generation", "best_of_n"],
     ["trainers", "evaluation"],
-    ["cli", "cli_sample"],
+    ["cli", "cli_sample", "cli_selfcheck"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 

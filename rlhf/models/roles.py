@@ -230,7 +230,8 @@ def check_logprobs(model: nn.Module) -> None:
     """Compare our log-probabilities with the model's own logits on a few tokens.
 
     Raises:
-        ModelError: for an architecture that does more to its logits than a linear head and a soft cap.
+        ModelError: for an architecture that does more to its logits than a linear head and a soft cap, or a model in
+            which dropout is active.
     """
     causal_lm = bare(model)
     vocabulary = causal_lm.get_output_embeddings().weight.shape[0]
@@ -238,10 +239,17 @@ def check_logprobs(model: nn.Module) -> None:
     mask = torch.ones_like(ids, dtype=torch.bool)
     sequences = Sequences(ids, mask, prompt_width=1, trunk={})
     ours, _ = response_logprobs(causal_lm, hidden_states(model, ids, mask), sequences, 1.0)
-    logits = causal_lm(input_ids=ids, attention_mask=mask.long(), use_cache=False).logits.float()
+    inputs = {"input_ids": ids, "attention_mask": mask.long(), "use_cache": False}
+    logits = causal_lm(**inputs).logits.float()
     theirs = logits[:, :-1].log_softmax(-1).gather(-1, ids[:, 1:, None]).squeeze(-1)
     tolerance = 1e-3 if logits.dtype == torch.float32 and causal_lm.dtype == torch.float32 else 0.25
     if (ours - theirs).abs().max() > tolerance:
+        if (causal_lm(**inputs).logits.float() - logits).abs().max() > tolerance:
+            raise ModelError(
+                f"{type(causal_lm).__name__} gives other logits each time it runs on the same tokens: dropout, or "
+                "other randomness, is active in evaluation mode.",
+                remedy="set the dropouts in its config.json to 0 (attention_dropout, hidden_dropout, …).",
+            )
         raise ModelError(
             f"The logits of {type(causal_lm).__name__} are not a linear function of its last hidden states.",
             remedy="use another architecture (Llama, Qwen, Mistral, Gemma, Phi-3, OLMo-2 and SmolLM work).",
