@@ -141,7 +141,7 @@ class Draw(LogitsProcessor):
         self._logprobs: list[torch.Tensor] = []
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """Args: input_ids [B, T], scores [B, V] as logits. Returns: the scores, with infinity at the token drawn."""
+        """Args: input_ids [B, T], scores [B, V]: logits. Returns: these scores, infinite at the token drawn."""
         logits = scores.float() / (self.temperature or 1.0)
         probabilities = logits.softmax(-1)
         token = logits.argmax(-1, keepdim=True) if self.temperature == 0 else self._invert(probabilities)

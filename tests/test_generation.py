@@ -36,8 +36,8 @@ def test_the_same_seed_gives_the_same_responses_and_another_seed_others():
 def test_draws_follow_the_distribution():
     logits = torch.tensor([[0.0, 1.0, 2.0, -torch.inf]]).repeat(20_000, 1)
     draw = Draw(2.0, torch.rand(20_000, 1, generator=torch.Generator().manual_seed(0)))
-    tokens = draw(torch.zeros(20_000, 1), logits).argmax(-1)
     expected = (logits[0] / 2.0).softmax(-1)
+    tokens = draw(torch.zeros(20_000, 1), logits).argmax(-1)
     frequencies = torch.bincount(tokens, minlength=4) / 20_000
     # Three standard errors of a frequency near 0.5.
     torch.testing.assert_close(frequencies, expected, atol=0.011, rtol=0)

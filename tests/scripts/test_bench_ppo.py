@@ -1,6 +1,7 @@
 """The benchmark against TRL: its arithmetic by hand, its parts, and whole runs on a tiny model."""
 
 import csv
+import functools
 import json
 import signal
 import subprocess
@@ -453,7 +454,13 @@ def test_equal_kl_of_all_sides(runs: Path, trl_folder: Path, tmp_path: Path) -> 
 def test_an_interrupt_ends_what_is_being_measured(small: list[str]) -> None:
     program = [sys.executable, str(Path(bench_ppo.__file__)), *small, "--ours_only"]
     bench = psutil.Popen(
-        program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=processes.environment()
+        program,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=processes.environment(),
+        # A shell's background jobs ignore interrupts, and hand that on to what they start.
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     measured: list[psutil.Process] = []
     while not measured and bench.poll() is None:
