@@ -10,6 +10,7 @@ plots/*.png     the metrics as pictures
 
 import hashlib
 import importlib.metadata
+import itertools
 import json
 import os
 import platform
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -103,7 +105,7 @@ class Run:
             earlier = json.loads(manifest_file.read_text(encoding="utf-8"))
             self.manifest["resumed_from"] = earlier.get("resumed_from", []) + [earlier["run_id"]]
         elif manifest_file.exists() and overwrite:
-            shutil.rmtree(self.dir)
+            _remove_run(self.dir, manifest_file)
         elif manifest_file.exists():
             raise ConfigError(
                 f"{self.dir} already holds a run.",
@@ -119,12 +121,29 @@ class Run:
                 file.write(json.dumps(metrics) + "\n")
 
     def cut_back(self, step: int) -> None:
-        """Drop metrics and samples after a step, and what the end of a run logs: a resumed run writes them again."""
-        for name in (METRICS_FILE, SAMPLES_FILE):
-            if self.writes and (self.dir / name).is_file():
-                rows = [row for row in _read_lines(self.dir / name) if row.get("step", 0) <= step]
-                kept = [json.dumps(row, ensure_ascii=False) for row in rows if "train_loss" not in row]
-                write_atomic(self.dir / name, "".join(f"{line}\n" for line in kept))
+        """Drop metrics and samples after a step, and those of the end of a run: a resumed run writes them again.
+
+        The end begins where `train_loss` is logged; an evaluation that follows has the same step as one before. Of the
+        samples those stay whose evaluation stays.
+        """
+        if not self.writes:
+            return
+        metrics = itertools.takewhile(lambda row: "train_loss" not in row, self.metrics())
+        kept = [row for row in metrics if row.get("step", 0) <= step]
+        self._rewrite(METRICS_FILE, kept)
+        evaluations = Counter(row["step"] for row in kept if any(name.startswith("eval_") for name in row))
+        samples: list[dict[str, Any]] = []
+        seen: Counter[tuple[int, int]] = Counter()
+        for row in _read_lines(self.dir / SAMPLES_FILE):
+            seen[row["step"], row["number"]] += 1
+            if seen[row["step"], row["number"]] <= evaluations[row["step"]]:
+                samples.append(row)
+        self._rewrite(SAMPLES_FILE, samples)
+
+    def _rewrite(self, name: str, rows: Sequence[dict[str, Any]]) -> None:
+        if (self.dir / name).is_file():
+            lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+            write_atomic(self.dir / name, "".join(lines))
 
     def metrics(self) -> list[dict[str, Any]]:
         return read_metrics(self.dir)
@@ -159,18 +178,17 @@ class Run:
 
 def read_metrics(run_dir: Path) -> list[dict[str, Any]]:
     """The lines of a run's `metrics.jsonl`; a last line that a kill cut off is left out."""
-    file = run_dir / METRICS_FILE
-    return _read_lines(file) if file.exists() else []
+    return _read_lines(run_dir / METRICS_FILE)
 
 
 def _read_lines(file: Path) -> list[dict[str, Any]]:
-    rows = []
-    for line in file.read_text(encoding="utf-8").split("\n"):
+    rows: list[dict[str, Any]] = []
+    for line in file.read_bytes().split(b"\n") if file.exists() else []:
         if not line:
             continue
         try:
             rows.append(json.loads(line))
-        except json.JSONDecodeError:
+        except ValueError:  # cut off, perhaps within a letter
             break
     return rows
 
@@ -183,6 +201,16 @@ def write_atomic(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     aside.replace(path)
+
+
+def _remove_run(run_dir: Path, manifest: Path) -> None:
+    """Remove all that a run has left, its manifest last: what a kill leaves of it is still seen to be a run's."""
+    for path in run_dir.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path != manifest:
+            path.unlink()
+    manifest.unlink()
 
 
 def file_sha256(path: Path) -> str:

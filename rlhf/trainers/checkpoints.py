@@ -26,6 +26,16 @@ class SavesWholeCheckpoints(Trainer):
 
     _staging: Path | None = None
 
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        """Take no step beyond the last: transformers takes one before it looks whether there is one left.
+
+        So what is resumed where its training was over, because it was killed after that, comes to the same end.
+        """
+        if self.control.should_training_stop or self.state.global_step >= self.state.max_steps:
+            self.control.should_training_stop = True
+        else:
+            super()._run_epoch(*args, **kwargs)
+
     def _get_output_dir(self, trial: Any) -> str:
         return str(self._staging or super()._get_output_dir(trial))
 

@@ -30,6 +30,16 @@ class KLBudget(TrainerCallback):
     def __init__(self, budget: float):
         self.budget = budget
 
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """What was spent before a resume counts."""
+        for logs in reversed(state.log_history):
+            if any(name in logs for name in ("eval_objective/kl", "objective/kl")):
+                self.on_evaluate(args, state, control, metrics=logs)
+                self.on_log(args, state, control, logs=logs)
+                return
+
     def on_evaluate(
         self,
         args: TrainingArguments,
