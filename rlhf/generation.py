@@ -100,10 +100,13 @@ def generate(
 
 
 def ends_of_turn(model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """The tokenizer's EOS, and what the model folder names beside it: chat models often have another token for it."""
+    """The tokenizer's EOS, and what the model folder names beside it: chat models often have another token for it.
+
+    Padding ends nothing, unless it is the EOS.
+    """
     shipped = bare(model).generation_config.eos_token_id
     beside = shipped if isinstance(shipped, list) else [shipped]
-    return sorted({tokenizer.eos_token_id, *beside} - {None, tokenizer.pad_token_id})
+    return sorted({tokenizer.eos_token_id, *(set(beside) - {tokenizer.pad_token_id})} - {None})
 
 
 def is_token_ids(prompt: object) -> bool:

@@ -55,6 +55,23 @@ def test_an_earlier_run_is_never_overwritten_by_accident(tmp_path):
     assert create(tmp_path / "run", overwrite=True).metrics() == []
 
 
+def test_what_a_kill_leaves_of_an_overwritten_run_is_still_a_runs(tmp_path, monkeypatch):
+    run = create(tmp_path / "run")
+    run.log({"step": 1})
+    (run.dir / "checkpoint-1").mkdir()
+    (run.dir / "checkpoint-1" / "weights").touch()
+
+    def killed(path, *args, **kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("rlhf.runs.shutil.rmtree", killed)
+        create(tmp_path / "run", overwrite=True)
+    assert (run.dir / "manifest.json").exists()
+    assert create(tmp_path / "run", overwrite=True).metrics() == []
+    assert sorted(path.name for path in run.dir.iterdir()) == ["config.yaml", "manifest.json"]
+
+
 def test_a_failed_run_says_why(tmp_path):
     run = create(tmp_path / "run")
     run.fail("loss became NaN")

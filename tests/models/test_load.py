@@ -48,14 +48,6 @@ def save_adapter(model: PeftModel, folder: Path) -> str:
     return str(folder)
 
 
-def rename_token(folder: Path, old: str, new: str) -> None:
-    """Give a tokenizer another vocabulary, with EOS for padding."""
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        (folder / name).write_text((folder / name).read_text().replace(old, new))
-    config = json.loads((folder / "tokenizer_config.json").read_text())
-    (folder / "tokenizer_config.json").write_text(json.dumps(config | {"pad_token": "<|im_end|>"}))
-
-
 def gradient_norm(model: torch.nn.Module) -> float:
     model.zero_grad()
     model.train()
@@ -106,22 +98,6 @@ def test_each_lora_config_is_fresh() -> None:
 
 
 # --- tokenizers ------------------------------------------------------------------------------------------------------
-
-
-def test_pad_becomes_a_spare_token_where_it_is_eos(tmp_path: Path) -> None:
-    tokenizer = tiny_tokenizer()
-    tokenizer.pad_token = tokenizer.eos_token
-    save_tiny(tmp_path)
-    tokenizer.save_pretrained(tmp_path)
-    loaded = load_tokenizer(str(tmp_path))
-    assert (loaded.pad_token, loaded.eos_token, loaded.padding_side) == ("<|endoftext|>", "<|im_end|>", "left")
-
-
-def test_without_a_spare_token_the_tokenizer_is_refused(tmp_path: Path) -> None:
-    save_tiny(tmp_path)
-    rename_token(tmp_path, "<|endoftext|>", "<|used|>")
-    with pytest.raises(ModelError, match="no token that could stand for padding"):
-        load_tokenizer(str(tmp_path))
 
 
 def test_an_adapter_without_a_tokenizer_uses_its_base_s(base: str, tmp_path: Path) -> None:

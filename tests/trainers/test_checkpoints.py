@@ -58,6 +58,19 @@ def test_the_best_one_is_kept_under_its_own_name_and_loaded(tmp_path):
     assert again.state.best_model_checkpoint == str(tmp_path / "checkpoint-1")
 
 
+def test_what_is_resumed_at_its_end_takes_no_further_step(tmp_path):
+    whole = trainer(tmp_path)  # 4 of the 8 steps of an epoch
+    whole.train()
+    again = trainer(tmp_path)
+    again.train(resume_from_checkpoint=str(tmp_path / "checkpoint-4"))
+    assert again.state.global_step == 4
+    for one, other in zip(again.model.parameters(), whole.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+    longer = trainer(tmp_path, max_steps=6)
+    longer.train(resume_from_checkpoint=str(tmp_path / "checkpoint-4"))
+    assert longer.state.global_step == 6
+
+
 def test_a_full_disk_keeps_the_last_one(tmp_path):
     run = trainer(tmp_path)
     run.train()

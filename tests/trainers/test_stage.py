@@ -14,6 +14,8 @@ from rlhf.trainers.options import DataOptions, TrainingRows
 from rlhf.trainers.stage import StopOnNaN, checkpoint_to_resume, final_metrics, last_checkpoint, say_lengths
 from tests.tiny import save_tiny, tiny_tokenizer
 
+# At step 2 in training and at the end; at step 3 without its evaluation.
+SAMPLES = [(2, 0, "é\u2028"), (2, 1, "first"), (2, 0, "again"), (2, 1, "again"), (3, 0, "lost")]
 PARTS = ("trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state.pth")
 
 
@@ -58,15 +60,34 @@ def test_a_nan_stops_the_run(tmp_path: Path, logs: dict[str, Any]) -> None:
 
 
 def test_metrics_are_cut_back_and_summed_up(tmp_path: Path) -> None:
-    run = Run.create(tmp_path / "run", "sft", [], seed=0)
+    run = Run.create(tmp_path / "run", "ppo", [], seed=0)
     for step in range(1, 5):
         run.log({"step": step, "loss": 1 / step})
     run.log({"step": 4, "train_loss": 0.5})
-    (run.dir / "samples.jsonl").write_text('{"step": 2, "completion": "é\u2028"}\n{"step": 3}\n{"step"')
+    assert final_metrics(run, {"loss": "last_loss", "train_loss": "mean"}) == {"last_loss": 0.25, "mean": 0.5}
     run.cut_back(2)
-    assert (run.dir / "samples.jsonl").read_text() == '{"step": 2, "completion": "é\u2028"}\n'
     assert [row["step"] for row in read_metrics(run.dir)] == [1, 2]
     assert final_metrics(run, {"loss": "last_loss", "eval_loss": "eval_loss"}) == {"last_loss": 0.5}
+
+
+def test_samples_stay_whose_evaluation_stays(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", "ppo", [], seed=0)
+    evaluation = {"eval_objective/scores": 1.0}
+    for row in ({"step": 2, "loss": 1.0}, {"step": 2} | evaluation, {"step": 2, "train_loss": 1.0}):
+        run.log(row)
+    run.log({"step": 2} | evaluation)  # at the end of the run, once more
+    written = (run.dir / "metrics.jsonl").read_text()
+    (run.dir / "metrics.jsonl").write_text(written + '{"step": 2, "cut o')
+    rows = [{"step": step, "number": number, "text": text} for step, number, text in SAMPLES]
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    # A kill may cut a line off within a letter.
+    (run.dir / "samples.jsonl").write_bytes(lines.encode() + '{"step": 2, "text": "é'.encode()[:-1])
+    run.cut_back(2)
+    assert read_metrics(run.dir) == [{"step": 2, "loss": 1.0}, {"step": 2} | evaluation]
+    kept = [json.loads(line) for line in (run.dir / "samples.jsonl").read_text().split("\n") if line]
+    assert [(row["number"], row["text"]) for row in kept] == [(0, "é\u2028"), (1, "first")]
+    run.cut_back(1)
+    assert (run.dir / "samples.jsonl").read_text() == "" == (run.dir / "metrics.jsonl").read_text()
 
 
 def test_long_rows_are_counted_before_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

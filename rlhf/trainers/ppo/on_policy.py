@@ -133,11 +133,12 @@ class OnPolicyTrainer(SavesWholeCheckpoints):
         """One optimizer with a group of parameters for each role."""
         if self.optimizer is None:
             optimizer_class, options = self.get_optimizer_cls_and_kwargs(self.args)
-            rates = {"policy": self.args.learning_rate, "value": self.args.value_learning_rate}
+            rate, value_rate = self.args.learning_rate, self.args.value_learning_rate
+            rates = {"policy": rate, "value": rate if value_rate is None else value_rate}
             groups = [
                 {
                     "params": parameters,
-                    "lr": rates[role] or self.args.learning_rate,
+                    "lr": rates[role],
                     "weight_decay": self.args.weight_decay,
                 }
                 for role, parameters in self.roles.role_parameters().items()

@@ -6,10 +6,13 @@ Everything is imported once, by a server that forks a process for each attempt a
 import multiprocessing
 import os
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from tqdm import tqdm
 
 from recipes.ppo import main
 from rlhf.trainers.checkpoints import STAGING_FOLDER
@@ -78,6 +81,7 @@ class KilledRun:
 def _attempt(arguments: list[str]) -> None:
     """What a process does."""
     os.chdir(ROOT)
+    tqdm.set_lock(threading.RLock())  # its own is one between processes, which each kill would leak
     with (Path(arguments[arguments.index("--output_dir") + 1] + ".log")).open("a") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
@@ -106,10 +110,10 @@ def measure_pace(run: KilledRun, checkpoints: int) -> Pace:
 
 
 def random_moments(pace: Pace, count: int, seed: int) -> Iterator[Callable[[KilledRun], None]]:
-    """Some way to an attempt's first checkpoint or, for every third, from its first to its second.
+    """Some way to an attempt's first checkpoint or, for every second, from its first to its second.
 
-    The way is random; and a kill comes at the next checkpoint at the latest, so that no machine is so fast that the run
-    comes to its end before it was killed so many times.
+    The way is random; and a kill comes at the next checkpoint at the latest, so that on no machine the run comes to its
+    end before it was killed so many times: it needs 1.5 checkpoints for each.
     """
     draw = random.Random(seed)
 
@@ -122,7 +126,7 @@ def random_moments(pace: Pace, count: int, seed: int) -> Iterator[Callable[[Kill
 
     for number in range(count):
         share = draw.random()
-        yield lambda run, share=share, later=number % 3 == 2: moment(run, share, later)  # type: ignore[misc]
+        yield lambda run, share=share, later=number % 2 == 1: moment(run, share, later)  # type: ignore[misc]
 
 
 def before_the_first_checkpoint(run: KilledRun) -> None:

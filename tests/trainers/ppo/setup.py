@@ -43,6 +43,7 @@ def ppo_trainer(
     judges=(),
     pretraining=None,
     token_rewards=(),
+    tokenizer=None,
     **options,
 ) -> PPOTrainer:
     """8 prompts a rollout, 2 epochs of 2 minibatches of 2 micro-batches unless told otherwise."""
@@ -57,7 +58,7 @@ def ppo_trainer(
         "save_strategy": "no",
         "disable_tqdm": True,
     }
-    tokenizer = tiny_tokenizer()
+    tokenizer = tokenizer or tiny_tokenizer()
     return PPOTrainer(
         roles,
         Scorer(tokenizer, rewards=[FunctionReward(reward)], token_rewards=token_rewards),

@@ -72,6 +72,22 @@ def test_without_evaluation_the_budget_counts_the_rollouts_kl(tmp_path):
     assert kl[-1] > 0.4 and all(one <= 0.4 for one in kl[:-1]) and 1 < len(kl) < 10
 
 
+@pytest.mark.parametrize("evaluation", [EVERY_ROLLOUT, {}])
+def test_a_budget_that_was_spent_before_a_resume_is_spent(tmp_path, evaluation):
+    options = {"learning_rate": 2e-3, "kl_coef": 0.0, "total_episodes": 80, "kl_budget": 0.4}
+    options |= {"save_strategy": "steps", "save_steps": 4} | evaluation
+    trainer = ppo_trainer(tmp_path, shared_roles(), **options)
+    trainer.train()
+    stopped = trainer.state.global_step
+    assert 4 < stopped < 40
+    again = ppo_trainer(tmp_path, shared_roles(), **options)
+    again.train(resume_from_checkpoint=str(tmp_path / f"checkpoint-{stopped}"))
+    assert again.state.global_step == stopped
+    more = ppo_trainer(tmp_path, shared_roles(), **(options | {"kl_budget": 1000.0, "total_episodes": 2 * stopped + 8}))
+    more.train(resume_from_checkpoint=str(tmp_path / f"checkpoint-{stopped}"))
+    assert more.state.global_step == stopped + 4
+
+
 def test_the_best_checkpoint_lies_within_the_budget(tmp_path):
     trainer = ppo_trainer(
         tmp_path,
