@@ -12,7 +12,7 @@
 10  how a response ends                                            test_ends.py
 11  roles are isolated                                             test_roles.py
 12  a reward model scores the same wherever it is                  test_pairs.py
-13  a resumed run goes on as the unbroken one                      test_runs.py; killed: trainers/ppo/test_kill_and_resume.py
+13  a resumed run goes on as the unbroken one                      test_runs.py, trainers/ppo/test_kill_and_resume.py
 14  the adaptive KL coefficient                                    test_advantages.py
 15  it learns                                                      test_runs.py
 16  one process and two give the same gradient                     trainers/ppo/test_processes.py

@@ -13,8 +13,14 @@ from rlhf.trainers.ppo.rollout import MicroBatch, Rollout
 from rlhf.trainers.ppo.trainer import PPOTrainer
 from tests.trainers.ppo.setup import ppo_trainer, separate_roles, shared_roles
 
-FORMS = [shared_roles, separate_roles]
 PAD = 0
+
+
+def top_layers() -> Roles:
+    return shared_roles(policy_layers=1, value_layers=2)
+
+
+FORMS = [shared_roles, top_layers, separate_roles]
 
 
 def characters(prompts, completions, **columns):

@@ -23,10 +23,6 @@ from tests.trainers.ppo.setup import shared_roles
 # --- 7. Extra padding changes no loss, no gradient and no metric -----------------------------------------------------
 
 
-def top_layers():
-    return shared_roles(policy_layers=1, value_layers=2)
-
-
 def prepared(folder, roles, **options):
     """A trainer whose policy has moved since its rollout, which has answers of 1 to 8 tokens."""
     trainer = trainer_of(folder, roles, **options)
@@ -44,7 +40,7 @@ def widened(rollout: Rollout, left: int, right: int) -> Rollout:
     return Rollout(padded(rollout.sequences, left, right), **parts)
 
 
-@pytest.mark.parametrize("roles", [*FORMS, top_layers])
+@pytest.mark.parametrize("roles", FORMS)
 def test_padding_changes_no_loss_no_gradient_and_no_metric_of_a_minibatch(tmp_path, roles):
     trainer, rollout = prepared(tmp_path, roles())
     outcomes = []
@@ -60,7 +56,7 @@ def test_padding_changes_no_loss_no_gradient_and_no_metric_of_a_minibatch(tmp_pa
         assert other_figures == pytest.approx(figures, rel=1e-4, abs=1e-6)
 
 
-@pytest.mark.parametrize("roles", [*FORMS, top_layers])
+@pytest.mark.parametrize("roles", FORMS)
 def test_padding_changes_no_figure_of_a_rollout(tmp_path, roles, monkeypatch):
     outcomes = []
     for name, extra in (("plain", (0, 0)), ("padded", (5, 4))):

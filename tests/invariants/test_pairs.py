@@ -50,9 +50,7 @@ def folders(tmp_path_factory) -> Path:
 
 def dpo_trainer(folders: Path, output: Path, **options) -> LengthGroupedDPOTrainer:
     """As recipes/dpo.py builds it."""
-    model = load_causal_lm(
-        ModelOptions(str(folders / "base")), adapter=str(folders / "sft"), trainable=True
-    )
+    model = load_causal_lm(ModelOptions(str(folders / "base")), adapter=str(folders / "sft"), trainable=True)
     trainer = LengthGroupedDPOTrainer(
         model=model,
         args=DPOConfig(output_dir=str(output), **(trainer_defaults() | options)),
@@ -83,8 +81,9 @@ def test_dpo_begins_at_ln_2_with_margins_of_0(folders, tmp_path, precomputed):
 def test_dpo_after_a_step_of_the_policy_has_the_loss_worked_out_from_the_log_ratios(folders, tmp_path, precomputed):
     trainer = dpo_trainer(folders, tmp_path, precompute_ref_log_probs=precomputed, beta=0.3)
     disturb([p for p in trainer.model.parameters() if p.requires_grad], by=0.05)
-    tokenizer, sft = tiny_tokenizer(), PeftModel.from_pretrained(
-        load_causal_lm(ModelOptions(str(folders / "base"))), folders / "sft"
+    tokenizer, sft = (
+        tiny_tokenizer(),
+        PeftModel.from_pretrained(load_causal_lm(ModelOptions(str(folders / "base"))), folders / "sft"),
     )
 
     def log_ratio(pair: Row, name: str) -> float:

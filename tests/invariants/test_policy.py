@@ -12,6 +12,7 @@ from rlhf.models.separate_roles import SeparateRoles
 from rlhf.models.shared_roles import POLICY, SharedRoles
 from rlhf.trainers.ppo.config import PPOConfig
 from tests.invariants.made import FORMS, disturb, rows_of, trainer_of, unequal_answers
+from tests.models.saved import save_stages
 from tests.tiny import tiny_causal_lm
 from tests.trainers.ppo.setup import shared_roles
 
@@ -170,11 +171,7 @@ def test_with_learning_rate_0_that_holds_for_all_epochs_and_otherwise_it_does_no
 @pytest.fixture(scope="module")
 def sft_adapter(tmp_path_factory):
     """An adapter that makes another model of the base."""
-    folder = tmp_path_factory.mktemp("sft")
-    torch.manual_seed(1)
-    shape = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
-    get_peft_model(tiny_causal_lm(), shape).save_pretrained(folder)
-    return folder
+    return save_stages(tmp_path_factory.mktemp("stages")) / "sft"
 
 
 def all_weights(sft_adapter):

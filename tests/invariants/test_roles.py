@@ -6,12 +6,11 @@ from peft import LoraConfig, get_peft_model
 
 from rlhf.errors import TrainingError
 from rlhf.models.adapters import active_adapter, merged_adapter
-from rlhf.models.load import ModelOptions, load_tokenizer
-from rlhf.models.reward_model import new_reward_model
 from rlhf.models.roles import Roles, Sequences
 from rlhf.models.shared_roles import SharedRoles
 from tests.invariants.made import disturb, rows_of, trainer_of
-from tests.tiny import save_tiny, tiny_causal_lm
+from tests.models.saved import save_stages
+from tests.tiny import tiny_causal_lm
 from tests.trainers.ppo.setup import separate_roles, weights_of
 
 IDS = torch.tensor([[0, 0, 5, 6, 7, 8, 9, 2], [3, 4, 5, 6, 7, 8, 0, 0]])
@@ -20,18 +19,7 @@ SEQUENCES = Sequences(IDS, IDS != 0, prompt_width=4, trunk={})
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """A base, an SFT adapter and a reward run with weights of their own."""
-    folder = tmp_path_factory.mktemp("roles")
-    base = save_tiny(folder / "base")
-    torch.manual_seed(1)
-    sft = get_peft_model(tiny_causal_lm(), LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False))
-    sft.peft_config["default"].base_model_name_or_path = str(base)
-    sft.save_pretrained(folder / "sft", save_embedding_layers=False)
-    reward = new_reward_model(ModelOptions(model_name_or_path=str(base), adapter=str(folder / "sft")))
-    disturb([p for p in reward.parameters() if p.requires_grad], by=0.1)
-    reward.save_pretrained(folder / "reward", save_embedding_layers=False)
-    load_tokenizer(str(base)).save_pretrained(folder / "reward")
-    return folder
+    return save_stages(tmp_path_factory.mktemp("roles"))
 
 
 def four_roles(folders) -> SharedRoles:

@@ -10,28 +10,22 @@ from rlhf.models.roles import Sequences
 from rlhf.models.shared_roles import POLICY, REFERENCE, VALUE, SharedRoles
 from rlhf.trainers.ppo.losses import policy_loss, value_loss
 from tests.invariants.made import PAD, close, disturb
+from tests.models.test_trunk import ARCHITECTURES, SIZES
 
-SIZES = {
-    "vocab_size": 96,
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 8,
-    "pad_token_id": PAD,
-}
-ARCHITECTURES = ["llama", "qwen2", "qwen3", "mistral", "gemma", "gemma2", "gemma3_text", "phi3", "olmo2", "smollm3"]
 # Prompts of 1, 4 and 3 tokens, padded on the left; responses of 4, 2 and 3, padded on the right.
 IDS = torch.tensor([[0, 0, 0, 7, 8, 9, 10, 11], [12, 13, 14, 15, 16, 17, 0, 0], [0, 18, 19, 20, 21, 22, 23, 0]])
 SEQUENCES = Sequences(IDS, IDS != PAD, prompt_width=4, trunk={})
 TEMPERATURE = 0.7
+# Layers that look back over 3 tokens among such that look back over all.
+LOCAL, GLOBAL = "sliding_attention", "full_attention"
+MIXED_ATTENTION = {"sliding_window": 3, "layer_types": [LOCAL, GLOBAL, GLOBAL, LOCAL]}
 
 
 def build(architecture: str, policy_layers: int, value_layers: int) -> SharedRoles:
     """Four layers, of which so many are trained; all that is trained, and the value head, is moved from its start."""
     torch.manual_seed(0)
-    base = AutoModelForCausalLM.from_config(AutoConfig.for_model(architecture, **SIZES)).eval()
+    own = MIXED_ATTENTION if architecture in ("gemma2", "gemma3_text") else {}
+    base = AutoModelForCausalLM.from_config(AutoConfig.for_model(architecture, **SIZES, **own)).eval()
     roles = SharedRoles.build(
         base,
         new_adapter=LoraConfig(r=4, target_modules="all-linear"),
@@ -70,7 +64,7 @@ def loss_and_gradients(roles: SharedRoles, logprobs: torch.Tensor, values: torch
     return loss.detach(), [p.grad.clone() for group in roles.role_parameters().values() for p in group]
 
 
-@pytest.mark.parametrize("depths", [(1, 3), (2, 1), (3, 3), (4, 2), (4, 4)])
+@pytest.mark.parametrize("depths", [(1, 3), (3, 2), (4, 4)])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_trunk_gives_the_losses_and_gradients_of_the_plain_forward(architecture, depths):
     roles = build(architecture, *depths)

@@ -9,7 +9,6 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from rlhf.errors import ModelError
 from rlhf.models.export import merge_adapter
 from rlhf.models.load import ModelOptions, load_causal_lm
-from rlhf.models.reward_model import load_reward_model, new_reward_model
 from tests.models.test_load import IDS, save_adapter
 from tests.tiny import save_tiny
 
@@ -22,10 +21,3 @@ def test_a_merged_policy_is_a_plain_model(tmp_path: Path) -> None:
     assert AutoTokenizer.from_pretrained(tmp_path / "merged").pad_token_id == merged.config.pad_token_id == 0
     with pytest.raises(ModelError, match="is not empty"):
         merge_adapter(adapter, tmp_path / "merged")
-
-
-def test_a_merged_reward_model_keeps_its_head(tmp_path: Path) -> None:
-    base = str(save_tiny(tmp_path / "base"))
-    adapter = save_adapter(new_reward_model(ModelOptions(base)), tmp_path / "adapter")
-    merged = merge_adapter(adapter, tmp_path / "merged")
-    torch.testing.assert_close(load_reward_model(str(merged))(IDS).logits, load_reward_model(adapter)(IDS).logits)

@@ -4,10 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from trl import RewardConfig, RewardTrainer
 
-from rlhf.data import to_dataset
-from rlhf.data.rows import Row
 from rlhf.models.load import ModelOptions
 from rlhf.models.reward_model import new_reward_model
 from rlhf.rewards import load_reward
@@ -43,25 +40,6 @@ def test_equal_texts_are_run_once(reward: ModelReward, monkeypatch: pytest.Monke
     monkeypatch.setattr(reward, "score_ids", lambda ids, mask: (sizes.append(len(ids)), score(ids, mask))[1])
     first, second, other = reward(["p", "p", "p"], ["a", "a", "b"])
     assert sizes == [2] and first == second != other
-
-
-@pytest.mark.parametrize("form", ["plain", "chat"])
-def test_tokens_are_those_that_trl_trains_on(reward: ModelReward, form: str, tmp_path: Path) -> None:
-    prompt, chosen, rejected = PROMPTS[0], COMPLETIONS[0], COMPLETIONS[3]
-    if form == "chat":
-        prompt, chosen, rejected = (
-            [{"role": role, "content": text}]
-            for role, text in (("user", prompt), ("assistant", chosen), ("assistant", rejected))
-        )
-    row = Row({"prompt": prompt, "chosen": chosen, "rejected": rejected})
-    trainer = RewardTrainer(
-        model=tiny_classifier(),
-        args=RewardConfig(output_dir=str(tmp_path), use_cpu=True, bf16=False, report_to="none"),
-        train_dataset=to_dataset([row], "preference"),
-        processing_class=tiny_tokenizer(),
-    )
-    assert tuple(trainer.train_dataset[0]["chosen_ids"]) == reward.token_ids(prompt, chosen)
-    assert tuple(trainer.train_dataset[0]["rejected_ids"]) == reward.token_ids(prompt, rejected)
 
 
 def test_every_text_ends_with_eos_once(reward: ModelReward) -> None:

@@ -53,12 +53,6 @@ def tensors(*values: float) -> tuple[torch.Tensor, ...]:
 # --- the loss, by hand -----------------------------------------------------------------------------------------------
 
 
-def test_a_margin_at_equal_rewards_costs_its_softplus() -> None:
-    chosen, rejected, margin, agreement = tensors(0.3, 0.3, 1.5, 1.0)
-    loss = preference_loss(chosen, rejected, margin, agreement, "ignore").item()
-    assert loss == pytest.approx(math.log(1 + math.exp(1.5)))
-
-
 def test_label_smoothing_is_the_cross_entropy_to_the_raters() -> None:
     chosen, rejected, margin, agreement = tensors(1.0, 0.0, 0.0, 0.75)
     p = 1 / (1 + math.exp(-1.0))
@@ -87,10 +81,6 @@ def zeroed() -> torch.nn.Module:
     model = tiny_classifier()
     torch.nn.init.zeros_(model.score.weight)
     return model
-
-
-def test_a_zeroed_head_starts_at_ln_2(tmp_path: Path) -> None:
-    assert loss_of(build(tmp_path, ROWS, zeroed())).item() == pytest.approx(math.log(2))
 
 
 def test_margin_and_agreement_reach_the_loss(tmp_path: Path) -> None:

@@ -1,11 +1,8 @@
-"""The clipped losses and the KL controller, worked by hand."""
-
-import math
+"""The clipped losses, worked by hand."""
 
 import pytest
 import torch
 
-from rlhf.trainers.ppo.kl_control import KLController
 from rlhf.trainers.ppo.losses import policy_loss, value_loss
 
 
@@ -33,16 +30,3 @@ def test_value_loss_by_hand():
     result = value_loss(torch.tensor([[0.5]]), torch.tensor([[0.0]]), torch.tensor([[1.0]]), cliprange_value=0.2)
     assert result.loss.item() == pytest.approx(0.32)
     assert result.clipped.item()
-
-
-def test_fixed_coefficient_stays():
-    controller = KLController(0.05)
-    controller.update(kl=100.0, episodes=64)
-    assert controller.coefficient == 0.05
-
-
-@pytest.mark.parametrize(("kl", "error"), [(12.0, 0.2), (6.6, 0.1), (6.0, 0.0), (1.0, -0.2)])
-def test_adaptive_coefficient_follows_ziegler(kl, error):
-    controller = KLController(0.1, target=6.0, horizon=10_000)
-    controller.update(kl=kl, episodes=64)
-    assert math.isclose(controller.coefficient, 0.1 * (1 + error * 64 / 10_000), rel_tol=1e-9)
