@@ -114,7 +114,7 @@ def build_roles(
     model_options: ModelOptions, reward_options: RewardOptions, role_options: RoleOptions, args: PPOConfig
 ) -> Roles:
     """One base with an adapter for each role; whole models where all weights are trained."""
-    if model_options.lora_dropout > 0 and model_options.tuning != "full":
+    if model_options.lora_dropout not in (0.0, ModelOptions.lora_dropout) and model_options.tuning != "full":
         PartialState().print(
             "Warning: lora_dropout has no effect in PPO, where the ratio to the rollout's own policy has to be 1."
         )
