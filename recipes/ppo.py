@@ -80,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     require_room(tokenizer, rows, location.base, args.response_length)
     require_enough_prompts(args, len(rows.train), len(rows.evaluation) if rows.evaluation else None)
     stop_token_ids(args, tokenizer)
+    columns = further_columns(rows.train)
     separate_rewards = load_separate_rewards(reward_options, model_options)
     judges = side_options.load_judges(rows.evaluation is not None)
     texts = side_options.load_texts(tokenizer, args)
@@ -104,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         scorer=build_scorer(roles, tokenizer, separate_rewards, reward_options, args),
         args=args,
         processing_class=tokenizer,
-        train_dataset=to_dataset(rows.train, "prompts", keep=further_columns(rows.train)),
+        train_dataset=to_dataset(rows.train, "prompts", keep=columns),
         eval_dataset=to_dataset(rows.evaluation, "prompts", keep=further_columns(rows.evaluation))
         if rows.evaluation
         else None,
@@ -114,7 +115,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     # 3. Train, measure on held-out prompts, save.
     run_training(trainer, run, SHOWN)
-    if rows.evaluation:
+    if rows.evaluation and not trainer.is_measured:
         trainer.evaluate()
     trainer.save_model()
     plot_metrics(run.dir, PANELS)

@@ -135,8 +135,8 @@ class Run:
         samples: list[dict[str, Any]] = []
         seen: Counter[tuple[int, int]] = Counter()
         for row in _read_lines(self.dir / SAMPLES_FILE):
-            seen[row["step"], row["number"]] += 1
-            if seen[row["step"], row["number"]] <= evaluations[row["step"]]:
+            seen[row["step"], row.get("number", 0)] += 1
+            if seen[row["step"], row.get("number", 0)] <= evaluations[row["step"]]:
                 samples.append(row)
         self._rewrite(SAMPLES_FILE, samples)
 

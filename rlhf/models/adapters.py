@@ -4,6 +4,7 @@ PEFT's `set_adapter` sets `requires_grad` as it switches, and so drops gradients
 its backward. Here the trainable parameters are fixed once, by name, and a context switches the active adapter alone.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -50,7 +51,7 @@ def merged_adapter(model: nn.Module, adapter: str | None) -> Iterator[None]:
     beside the base.
     """
     layers = tuner_layers(model)
-    if adapter is None or not all(_can_merge(layer, adapter) for layer in layers):
+    if adapter is None or not all(_can_merge(layer, adapter, tied_weights(model)) for layer in layers):
         with active_adapter(model, adapter):
             yield
         return
@@ -80,8 +81,14 @@ def _with_adapter(layers: Iterable[Any], adapter: str) -> list[Any]:
     return [layer for layer in layers if adapter in getattr(layer, "lora_A", {})]
 
 
-def _can_merge(layer: Any, adapter: str) -> bool:
-    """Plain linear LoRA on a floating-point weight; everything else runs unmerged."""
+def tied_weights(model: nn.Module) -> set[int]:
+    """The ids of parameters that several modules hold, such as an embedding that is the head too."""
+    held = Counter(id(p) for module in model.modules() for p in module.parameters(recurse=False))
+    return {identity for identity, holders in held.items() if holders > 1}
+
+
+def _can_merge(layer: Any, adapter: str, tied: set[int]) -> bool:
+    """Plain linear LoRA on a floating-point weight that nothing else uses; everything else runs unmerged."""
     base = layer.get_base_layer()
     if adapter not in getattr(layer, "lora_A", {}):
         return not set(layer.adapter_layer_names) & {"lora_embedding_A"} or adapter not in layer.lora_embedding_A
@@ -89,5 +96,8 @@ def _can_merge(layer: Any, adapter: str) -> bool:
         isinstance(base, nn.Linear)
         and type(base.weight) is nn.Parameter
         and base.weight.is_floating_point()
+        and id(base.weight) not in tied
         and not layer.use_dora.get(adapter, False)
+        and adapter not in getattr(layer, "lora_variant", {})
+        and layer.lora_B[adapter].bias is None
     )

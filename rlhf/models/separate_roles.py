@@ -146,9 +146,6 @@ class SeparateRoles(Roles):
 
 
 def load_whole(model: Any, folder: Path) -> None:
-    """Read the weights that `save_pretrained` wrote, sharded or not, into a model of the same kind."""
-    state: dict[str, torch.Tensor] = {}
-    for file in sorted(folder.glob("model*.safetensors")):
-        state |= load_file(file)
-    model.load_state_dict(state, strict=False)
-    model.tie_weights()
+    """Read the weights that `save_pretrained` wrote, sharded or renamed as it pleases, into a model of their kind."""
+    saved = type(model).from_pretrained(folder, dtype=next(model.parameters()).dtype)
+    model.load_state_dict(saved.state_dict())

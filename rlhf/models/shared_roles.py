@@ -38,7 +38,7 @@ from rlhf.models.roles import (
     text_logprobs,
 )
 from rlhf.models.scoring import bare, hidden_states
-from rlhf.models.trunk import DecoderTop, check_depth, decoder_of, run_bottom
+from rlhf.models.trunk import DecoderTop, check_depth, check_trunk, decoder_of, run_bottom
 
 POLICY, REFERENCE, VALUE, REWARD = "default", "reference", "value", "reward"
 SCORE_WEIGHT = "base_model.model.score.weight"
@@ -71,11 +71,15 @@ class SharedRoles(Roles):
         # The adapter beneath each role's trained layers.
         self.beneath = {"policy": self.reference, "value": VALUE if value_from_reward else self.reference}
         decoder = decoder_of(bare(model))
-        self._tops = {depth: DecoderTop(decoder, depth) for depth in self.depths.values()}
+        # What lies beneath a role's trained layers is kept; where all are trained, nothing is.
+        self.kept = {role: depth for role, depth in self.depths.items() if depth < len(decoder.layers)}
+        self._tops = {depth: DecoderTop(decoder, depth) for depth in self.kept.values()}
         self._fix_trainable_parameters()
         fuse_lora(model)
         self.eval()
         check_logprobs(model)
+        for depth in self._tops:
+            check_trunk(model, depth)
 
     @classmethod
     def build(
@@ -149,7 +153,7 @@ class SharedRoles(Roles):
         self.value_head.requires_grad_(True)
 
     def forward(self, sequences: Sequences, texts: Texts | None = None) -> PolicyAndValues:
-        sequences = sequences if sequences.trunk else self.run_trunk(sequences)
+        sequences = self._with_trunk(sequences)
         with active_adapter(self.model, POLICY):
             logprobs, entropies = self._logprobs(sequences)
             of_texts = None if texts is None else self._text_logprobs(texts)
@@ -175,16 +179,21 @@ class SharedRoles(Roles):
         return text_logprobs(bare(self.model), hidden_states(self.model, texts.input_ids, texts.attention_mask), texts)
 
     def _top(self, role: str, sequences: Sequences) -> torch.Tensor:
-        sequences = sequences if sequences.trunk else self.run_trunk(sequences)
-        depth = self.depths[role]
-        return self._tops[depth](sequences.trunk[role], sequences.attention_mask)
+        """The last hidden states under the active adapter, [B, P + R, H]."""
+        if role not in self.kept:
+            return hidden_states(self.model, sequences.input_ids, sequences.attention_mask)
+        states = self._with_trunk(sequences).trunk[role]
+        return self._tops[self.kept[role]](states, sequences.attention_mask)
+
+    def _with_trunk(self, sequences: Sequences) -> Sequences:
+        return sequences if sequences.trunk or not self.kept else self.run_trunk(sequences)
 
     @torch.no_grad()
     def run_trunk(self, sequences: Sequences) -> Sequences:
         trunk: dict[str, torch.Tensor] = {}
         decoder = decoder_of(bare(self.model))
-        for adapter in set(self.beneath.values()):
-            depths = {role: depth for role, depth in self.depths.items() if self.beneath[role] == adapter}
+        for adapter in {self.beneath[role] for role in self.kept}:
+            depths = {role: depth for role, depth in self.kept.items() if self.beneath[role] == adapter}
             with active_adapter(self.model, adapter):
                 states = run_bottom(decoder, list(depths.values()), sequences.input_ids, sequences.attention_mask)
             trunk |= {role: states[depth] for role, depth in depths.items()}
@@ -246,8 +255,19 @@ def reward_name(number: int) -> str:
     return REWARD if number == 0 else f"{REWARD}_{number}"
 
 
+def _require_unchanged_base(config: Any, what: str) -> None:
+    """Refuse an adapter whose initialization subtracts from the base: each role would subtract once more."""
+    kind = str(getattr(config, "init_lora_weights", True))
+    if kind.startswith(("pissa", "corda", "loftq", "lora_ga")):
+        raise ModelError(
+            f"{what} is initialized by {kind}, which changes the base that all roles share.",
+            remedy="convert it to plain LoRA (PEFT's path_initial_model_for_weight_conversion), or merge it.",
+        )
+
+
 def _with_policy(base: nn.Module, sft_adapter: str | None, new_adapter: LoraConfig | None) -> Any:
     if sft_adapter:
+        _require_unchanged_base(PeftConfig.from_pretrained(sft_adapter), sft_adapter)
         return PeftModel.from_pretrained(base, sft_adapter, adapter_name=POLICY, is_trainable=True)
     return get_peft_model(base, _fresh(new_adapter), adapter_name=POLICY)
 
@@ -259,6 +279,7 @@ def _fresh(config: LoraConfig | None) -> LoraConfig:
             "There is no SFT adapter to start from, and no shape for fresh ones.",
             remedy="give --adapter, or the LoRA options (lora_r, lora_alpha, lora_target_modules).",
         )
+    _require_unchanged_base(config, "The fresh adapter")
     return copy.deepcopy(config)
 
 
@@ -286,6 +307,7 @@ def _add_saved(model: Any, name: str, folder: str) -> torch.Tensor | None:
     config = PeftConfig.from_pretrained(folder)
     if not isinstance(config, LoraConfig):
         raise ModelError(f"{folder} is not a LoRA adapter.", remedy="train it with LoRA, or use separate models.")
+    _require_unchanged_base(config, folder)
     config.task_type, config.modules_to_save, config.inference_mode = "CAUSAL_LM", None, False
     weights = load_peft_weights(folder, device="cpu")
     score: torch.Tensor | None = weights.pop(SCORE_WEIGHT, None)

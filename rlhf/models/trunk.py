@@ -123,3 +123,25 @@ def check_depth(decoder: Any, depth: int | None, option: str) -> int:
     if not 1 <= depth <= layers:
         raise ModelError(f"{option} is {depth}, but the model has {layers} layers.", remedy=f"choose 1 to {layers}.")
     return depth
+
+
+@torch.no_grad()
+def check_trunk(model: Any, depth: int) -> None:
+    """Compare bottom and top of a model, run one after the other, with the whole on a few tokens.
+
+    Raises:
+        ModelError: for a decoder that does something of its own between embedding and layers.
+    """
+    causal_lm = model.get_base_model() if hasattr(model, "get_base_model") else model
+    decoder = decoder_of(causal_lm)
+    vocabulary = causal_lm.get_input_embeddings().weight.shape[0]
+    ids = torch.arange(1, 9, device=next(model.parameters()).device)[None] % vocabulary
+    mask = torch.ones_like(ids, dtype=torch.bool)
+    whole = decoder(input_ids=ids, **decoder_options(mask)).last_hidden_state
+    parts = DecoderTop(decoder, depth)(run_bottom(decoder, [depth], ids, mask)[depth], mask)
+    if (whole - parts).abs().max() > 1e-2 * whole.abs().max():
+        raise ModelError(
+            f"The top layers of {type(causal_lm).__name__} can't be run by themselves: its decoder does more than run "
+            "its layers.",
+            remedy="leave policy_layers and value_layers out, so that all layers are trained.",
+        )

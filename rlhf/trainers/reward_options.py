@@ -9,7 +9,7 @@ import torch
 import yaml
 from accelerate import PartialState
 
-from rlhf.errors import ConfigError
+from rlhf.errors import ConfigError, DataError
 from rlhf.models.folders import is_adapter_folder, locate
 from rlhf.models.load import ModelOptions
 from rlhf.rewards import Reward, load_reward
@@ -18,6 +18,7 @@ from rlhf.rewards.ensemble import Ensemble, combine
 # The name under which the reward model, or the ensemble, stands in metrics.
 REWARD_MODEL = "reward_model"
 UNCERTAINTY_COEF = 0.1
+TOLD_BY_THE_TRAINER = {"prompts", "completions", "prompt_ids", "completion_ids", "finished"}
 # The option of recipes/reward.py that gives reward models a common zero.
 CENTERING = "center_rewards_coefficient"
 
@@ -166,8 +167,19 @@ def load_functions(options: RewardOptions) -> tuple[list[Reward], list[float]]:
 
 
 def further_columns(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    """The columns beyond the prompt, which reward functions may want."""
-    return tuple(sorted({name for row in rows for name in row} - {"prompt"}))
+    """The columns beyond the prompt, which reward functions may want.
+
+    Raises:
+        DataError: a column has the name of something that the trainer tells them itself.
+    """
+    columns = {name for row in rows for name in row} - {"prompt"}
+    taken = sorted(columns & TOLD_BY_THE_TRAINER)
+    if taken:
+        raise DataError(
+            f"The prompts have the columns {', '.join(taken)}, which reward functions get from the trainer.",
+            remedy="rename them, or leave them out.",
+        )
+    return tuple(sorted(columns))
 
 
 def warn_of_open_zeros(options: RewardOptions) -> None:

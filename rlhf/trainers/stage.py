@@ -93,7 +93,8 @@ def run_training(trainer: Any, run: Run, shown: Mapping[str, str]) -> None:
     """
     checkpoint = checkpoint_to_resume(trainer.args)
     if checkpoint is not None:
-        run.cut_back(int(checkpoint.name.split("-")[-1]))
+        state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+        run.cut_back(state.global_step)
     watch(trainer, run, dict(shown))
     trainer.add_callback(StopOnNaN())
     with failures_recorded(run):

@@ -64,12 +64,13 @@ def loss_and_gradients(roles: SharedRoles, logprobs: torch.Tensor, values: torch
     return loss.detach(), [p.grad.clone() for group in roles.role_parameters().values() for p in group]
 
 
-@pytest.mark.parametrize("depths", [(1, 3), (3, 2), (4, 4)])
+@pytest.mark.parametrize("depths", [(1, 3), (3, 2), (4, 2)])  # a role that trains all four has nothing to keep
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_trunk_gives_the_losses_and_gradients_of_the_plain_forward(architecture, depths):
     roles = build(architecture, *depths)
     kept = roles.run_trunk(SEQUENCES)
-    assert set(kept.trunk) == {"policy", "value"} and not any(x.requires_grad for x in kept.trunk.values())
+    of_roles = {role for role, depth in zip(("policy", "value"), depths, strict=True) if depth < 4}
+    assert set(kept.trunk) == of_roles and not any(x.requires_grad for x in kept.trunk.values())
     output = roles(kept)
     logprobs, values = plain_forward(roles)
     mask = SEQUENCES.response_mask

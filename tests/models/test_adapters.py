@@ -60,3 +60,23 @@ def test_merging_gives_the_same_answer_and_leaves_the_base_bit_identical(model, 
     torch.testing.assert_close(merged, unmerged, atol=tolerance, rtol=tolerance)
     for name, parameter in model.named_parameters():
         assert torch.equal(parameter, base[name]), name
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False, lora_bias=True),
+        LoraConfig(r=4, target_modules=["q_proj", "lm_head"], init_lora_weights=False),  # the head is the embedding too
+    ],
+    ids=["bias", "tied head"],
+)
+@pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings=True`", "ignore:`lora_bias=True` was passed")
+def test_what_a_merge_would_compute_wrongly_runs_unmerged(shape):
+    model = get_peft_model(tiny_causal_lm(), shape).eval()
+    with torch.no_grad():
+        for name, parameter in adapter_parameters(model, "default"):
+            if "bias" in name:
+                parameter.add_(1.0)
+    beside = logits(model)
+    with merged_adapter(model, "default"):
+        torch.testing.assert_close(logits(model), beside, atol=1e-5, rtol=1e-5)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from peft import LoraConfig
 
 from rlhf.errors import ModelError
 from rlhf.models.roles import Sequences
@@ -58,3 +59,9 @@ def test_without_an_adapter_or_a_shape_there_is_nothing_to_train():
 def test_an_adapter_of_another_base_is_refused(folders, tmp_path):
     with pytest.raises((ModelError, RuntimeError)):
         SharedRoles.build(tiny_causal_lm(layers=1), sft_adapter=str(folders / "sft"))
+
+
+def test_an_adapter_that_changes_the_base_is_refused(tmp_path):
+    shape = LoraConfig(r=4, target_modules="all-linear", init_lora_weights="pissa")
+    with pytest.raises(ModelError, match="initialized by pissa"):
+        SharedRoles.build(tiny_causal_lm(), new_adapter=shape)

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from rlhf.config import parse
-from rlhf.errors import ConfigError, ModelError
+from rlhf.errors import ConfigError, DataError, ModelError
 from rlhf.models.load import ModelOptions
 from rlhf.models.reward_model import new_reward_model
 from rlhf.rewards import LexiconReward
@@ -118,3 +118,9 @@ def test_members_without_a_common_zero_are_named(
 
 def test_columns_beyond_the_prompt() -> None:
     assert further_columns([{"prompt": "p", "topic": "a"}, {"prompt": "q", "answer": "b"}]) == ("answer", "topic")
+
+
+def test_columns_that_the_trainer_tells_itself_are_refused():
+    assert further_columns([{"prompt": "a", "topic": "b"}]) == ("topic",)
+    with pytest.raises(DataError, match="completions"):
+        further_columns([{"prompt": "a", "completions": "gold"}])

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from accelerate import PartialState
 from transformers import PreTrainedTokenizerBase
 
 from rlhf.data import Kind, Row, load_rows, read_rows
@@ -113,7 +114,17 @@ def build_roles(
     model_options: ModelOptions, reward_options: RewardOptions, role_options: RoleOptions, args: PPOConfig
 ) -> Roles:
     """One base with an adapter for each role; whole models where all weights are trained."""
+    if model_options.lora_dropout not in (0.0, ModelOptions.lora_dropout) and model_options.tuning != "full":
+        PartialState().print(
+            "Warning: lora_dropout has no effect in PPO, where the ratio to the rollout's own policy has to be 1."
+        )
     if model_options.tuning == "full":
+        given = [name for name in ("policy_layers", "value_layers") if getattr(role_options, name) is not None]
+        if given:
+            raise ConfigError(
+                f"{' and '.join(given)} can't be given with tuning=full, which trains all weights.",
+                remedy="leave them out, or train adapters (--tuning lora).",
+            )
         policy = load_causal_lm(model_options, trainable=True)
         value_model: Any = load_causal_lm(model_options, trainable=True)
         return SeparateRoles(policy, value_model.base_model)

@@ -25,20 +25,25 @@ class PolicyWaits(TrainerCallback):
 
 
 class KLBudget(TrainerCallback):
-    """Ends the training when the KL is spent: on held-out prompts where the run evaluates, else of the rollouts."""
+    """Ends the training when the KL is spent: on held-out prompts where the run evaluates, else of the rollouts.
 
-    def __init__(self, budget: float):
+    Attributes:
+        seen: the KL of the last rollout, k1, which the trainer tells.
+    """
+
+    def __init__(self, budget: float, steps_per_rollout: int):
         self.budget = budget
+        self.steps_per_rollout = steps_per_rollout
+        self.seen: float | None = None
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """What was spent before a resume counts."""
-        for logs in reversed(state.log_history):
-            if any(name in logs for name in ("eval_objective/kl", "objective/kl")):
-                self.on_evaluate(args, state, control, metrics=logs)
-                self.on_log(args, state, control, logs=logs)
-                return
+        evaluates = args.eval_strategy != IntervalStrategy.NO
+        name, where = ("eval_objective/kl", "held-out prompts") if evaluates else ("objective/kl", "the last rollout")
+        last = next((logs[name] for logs in reversed(state.log_history) if name in logs), None)
+        self._check(last, where, state, control)
 
     def on_evaluate(
         self,
@@ -50,16 +55,18 @@ class KLBudget(TrainerCallback):
     ) -> None:
         self._check((metrics or {}).get("eval_objective/kl"), "held-out prompts", state, control)
 
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **kwargs: Any,
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if args.eval_strategy == IntervalStrategy.NO and state.global_step % self.steps_per_rollout == 0:
+            self._check(self.seen, "the last rollout", state, control)
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        if args.eval_strategy == IntervalStrategy.NO:
-            self._check((logs or {}).get("objective/kl"), "the rollouts", state, control)
+        if args.load_best_model_at_end and state.best_model_checkpoint is None:
+            PartialState().print(
+                f"Warning: no evaluation was within the KL budget of {self.budget:g} nats, so the last policy is kept. "
+                "Lower learning_rate, or evaluate more often."
+            )
 
     def _check(self, kl: float | None, where: str, state: TrainerState, control: TrainerControl) -> None:
         spent = kl is not None and kl > self.budget

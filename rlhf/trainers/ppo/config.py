@@ -1,22 +1,12 @@
 """The options of PPO, named as in TRL and `TrainingArguments`."""
 
-import os
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from transformers import TrainingArguments
 
 from rlhf.errors import ConfigError
-
-# What `accelerate launch` tells its processes.
-SHARDING_VARIABLES = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
-# What an evaluation measures, from the beginnings of the names.
-BEST_MODEL_METRICS = ("objective/", "rewards/", "judges/", "response/")
-
-
-def _is_on(variable: str) -> bool:
-    return os.environ.get(variable, "false").lower() in ("true", "1")
+from rlhf.trainers.ppo.option_checks import problems_of, refuse_sharding
 
 
 def _option(default: Any, help: str) -> Any:
@@ -86,59 +76,14 @@ class PPOConfig(TrainingArguments):
     num_completions_to_log: int = _option(8, "Held-out prompts whose responses are written.")
 
     def __post_init__(self) -> None:
-        if self.fsdp or self.deepspeed or any(_is_on(variable) for variable in SHARDING_VARIABLES):
-            raise ConfigError(
-                "FSDP and DeepSpeed can't be used in PPO: they would take apart the base that its roles share.",
-                remedy="launch with recipes/accelerate/multi_gpu.yaml; --tuning qlora is for large bases.",
-            )
+        refuse_sharding(self)
         if self.load_best_model_at_end and self.metric_for_best_model is None:
             self.metric_for_best_model, self.greater_is_better = "eval_objective/scores", True
         super().__post_init__()  # type: ignore[no-untyped-call]
-        problems = [
-            f"{name} is {getattr(self, name)}; it must be {wanted}"
-            for name, wanted, holds in RANGES
-            if getattr(self, name) is not None and not holds(getattr(self, name))
-        ]
-        if self.total_episodes is not None and self.max_steps > 0:
-            problems.append("total_episodes and max_steps both say how long to train; give one of them")
-        if self.stop_token is None and self.stop_token_id is None:
-            needs_a_stop = {
-                "missing_eos_penalty": self.missing_eos_penalty,
-                "bootstrap_truncated": self.bootstrap_truncated,
-            }
-            problems += [
-                f"{name} needs a stop token, and stop_token is null" for name, on in needs_a_stop.items() if on
-            ]
-        problems += self._clashes()
-        if self.fp16 or self.bf16:
-            problems.append("fp16 and bf16 mix precisions; PPO computes in the model's own (--dtype bfloat16)")
-        if self.activation_checkpointing:
-            problems.append("activation_checkpointing can't be used; lower per_device_train_batch_size instead")
+        problems = list(problems_of(self))
         if problems:
             raise ConfigError("Some options of PPO can't be used.", problems=problems, remedy="correct them.")
         self.remove_unused_columns = False
-
-    def _clashes(self) -> Iterator[str]:
-        """Options that don't go together, or not with PPO."""
-        for name, neutral in (("top_p", 1.0), ("top_k", 0)):
-            if getattr(self, name) not in (None, neutral):
-                yield (
-                    f"{name} is {getattr(self, name)}: it cuts the distribution off, and ratios of what is left are "
-                    "not those of the policy; leave it out, and lower temperature if samples are too wild"
-                )
-        if self.use_score_norm and not self.use_score_scaling:
-            yield "use_score_norm shifts scores before they are scaled; it needs use_score_scaling"
-        if self.kl_budget is not None and self.target_kl is not None and self.target_kl >= self.kl_budget:
-            yield f"target_kl {self.target_kl} steers towards a KL that kl_budget {self.kl_budget} doesn't allow"
-        if self.kl_budget is not None and self.sync_ref_model:
-            yield "kl_budget counts the KL to a fixed reference, and sync_ref_model moves it"
-        if self.load_best_model_at_end and not str(self.metric_for_best_model).removeprefix("eval_").startswith(
-            BEST_MODEL_METRICS
-        ):
-            yield (
-                f"metric_for_best_model is {self.metric_for_best_model}, which no evaluation measures; it must begin "
-                f"with one of {', '.join(BEST_MODEL_METRICS)}"
-            )
 
     @property
     def micro_batches(self) -> int:
@@ -159,30 +104,3 @@ class PPOConfig(TrainingArguments):
     def steps_per_rollout(self) -> int:
         """Optimizer steps that one rollout is used for."""
         return self.num_ppo_epochs * self.num_mini_batches
-
-
-RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
-    ("num_ppo_epochs", "at least 1", lambda x: x >= 1),
-    ("num_mini_batches", "at least 1", lambda x: x >= 1),
-    ("local_rollout_forward_batch_size", "at least 1", lambda x: x >= 1),
-    ("generation_batch_size", "at least 1", lambda x: x >= 1),
-    ("response_length", "at least 1", lambda x: x >= 1),
-    ("total_episodes", "at least 1", lambda x: x >= 1),
-    ("temperature", "above 0 (at 0 there is nothing to explore)", lambda x: x > 0),
-    ("kl_coef", "0 or more", lambda x: x >= 0),
-    ("target_kl", "above 0", lambda x: x > 0),
-    ("kl_horizon", "at least 1", lambda x: x >= 1),
-    ("cliprange", "above 0", lambda x: x > 0),
-    ("cliprange_value", "above 0", lambda x: x > 0),
-    ("vf_coef", "0 or more", lambda x: x >= 0),
-    ("score_clip", "above 0", lambda x: x > 0),
-    ("value_warmup_rollouts", "0 or more", lambda x: x >= 0),
-    ("ref_model_mixup_alpha", "above 0 and at most 1", lambda x: 0 < x <= 1),
-    ("ref_model_sync_steps", "at least 1", lambda x: x >= 1),
-    ("ptx_coef", "0 or more", lambda x: x >= 0),
-    ("ptx_batch_size", "at least 1", lambda x: x >= 1),
-    ("kl_budget", "above 0 (the policy begins at a KL of 0, and has to be allowed to move)", lambda x: x > 0),
-    ("num_completions_to_log", "at least 1", lambda x: x >= 1),
-    ("gamma", "from 0 to 1", lambda x: 0 <= x <= 1),
-    ("lam", "from 0 to 1", lambda x: 0 <= x <= 1),
-)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import torch
+from accelerate.utils import gather_object
 
 
 class Meter:
@@ -19,10 +20,11 @@ class Meter:
         self._sums[name] = self._sums[name] + entry if name in self._sums else entry
 
     def means(self, sum_over_processes: Callable[[torch.Tensor], torch.Tensor]) -> dict[str, float]:
-        """The mean of each name over all processes, and start anew. The names must be the same on all of them."""
-        if not self._sums:
+        """The mean of each name over all processes, which all have to ask, whatever they have seen; and start anew."""
+        names = sorted(set(gather_object(list(self._sums))))
+        if not names:
             return {}
-        names = sorted(self._sums)
-        totals = sum_over_processes(torch.stack([self._sums[name].cpu() for name in names]))
+        nothing = torch.zeros(2)
+        totals = sum_over_processes(torch.stack([self._sums.get(name, nothing).cpu() for name in names]))
         self._sums = {}
         return {name: float(total / count) for name, (total, count) in zip(names, totals, strict=True) if count > 0}

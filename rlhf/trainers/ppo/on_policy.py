@@ -17,6 +17,7 @@ from torch import nn
 from torch.utils.data import Sampler
 from transformers import PreTrainedTokenizerBase, TrainerCallback
 
+from rlhf.errors import ConfigError
 from rlhf.models.roles import Roles
 from rlhf.runs import write_atomic
 from rlhf.trainers.checkpoints import SavesWholeCheckpoints
@@ -53,7 +54,7 @@ class OnPolicyTrainer(SavesWholeCheckpoints):
             ConfigError: when there are too few prompts.
         """
         require_enough_prompts(args, len(train_dataset), None if eval_dataset is None else len(eval_dataset))
-        round_up_to_rollouts(args)
+        round_up_to_rollouts(args, len(train_dataset))
         roles.temperature = args.temperature
         self.kl_controller = KLController(args.kl_coef, args.target_kl, args.kl_horizon)
         self.meter = Meter()
@@ -73,6 +74,14 @@ class OnPolicyTrainer(SavesWholeCheckpoints):
     @abstractmethod
     def roll_out(self, rows: Sequence[dict[str, Any]]) -> Rollout:
         """Answer the prompts of these rows, and find what the losses need."""
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the policy as it is now has been evaluated on held-out prompts."""
+        measured = any(
+            log.get("step") == self.state.global_step and "eval_objective/kl" in log for log in self.state.log_history
+        )
+        return measured and not self.args.load_best_model_at_end
 
     @property
     def roles(self) -> Roles:
@@ -133,19 +142,29 @@ class OnPolicyTrainer(SavesWholeCheckpoints):
         """One optimizer with a group of parameters for each role."""
         if self.optimizer is None:
             optimizer_class, options = self.get_optimizer_cls_and_kwargs(self.args)
-            rate, value_rate = self.args.learning_rate, self.args.value_learning_rate
-            rates = {"policy": rate, "value": rate if value_rate is None else value_rate}
             groups = [
-                {
-                    "params": parameters,
-                    "lr": rates[role],
-                    "weight_decay": self.args.weight_decay,
-                }
+                {"params": parameters, "lr": self._rates()[role], "weight_decay": self.args.weight_decay}
                 for role, parameters in self.roles.role_parameters().items()
             ]
             self.optimizer = optimizer_class(groups, **options)
         optimizer: torch.optim.Optimizer = self.optimizer
         return optimizer
+
+    def _rates(self) -> dict[str, float]:
+        """The initial learning rate of each role."""
+        policy, value = self.args.learning_rate, self.args.value_learning_rate
+        return {"policy": policy, "value": policy if value is None else value}
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """Where a resumed run is given another learning rate than the checkpoint's, the new one counts."""
+        super()._load_optimizer_and_scheduler(checkpoint)
+        base_rates = getattr(self.lr_scheduler, "base_lrs", None)
+        if checkpoint is None or base_rates is None or self.optimizer is None:
+            return
+        for at, (group, rate) in enumerate(zip(self.optimizer.param_groups, self._rates().values(), strict=False)):
+            if base_rates[at] != rate:
+                group["lr"] *= rate / base_rates[at] if base_rates[at] > 0 else 1.0
+                group["initial_lr"] = base_rates[at] = rate
 
     def _clip_grad_norm(self, model: nn.Module) -> torch.Tensor:
         """Clip each role by its own norm, so that a large error of the values doesn't shrink the policy's step."""
@@ -184,15 +203,36 @@ class OnPolicyTrainer(SavesWholeCheckpoints):
             "episodes": self.episodes,
             "rollouts": self._rollouts_made,
             "kl_coef": self.kl_controller.coefficient,
+            "layout": self._layout(),
         }
 
+    def _layout(self) -> dict[str, int]:
+        """What a resumed run has to have in common with the one that it goes on with."""
+        args = self.args
+        return {"batch_size": args.batch_size, "steps_per_rollout": args.steps_per_rollout, "seed": args.seed}
+
     def load_loop_state(self, state: dict[str, Any]) -> None:
-        """Take up what `loop_state` gave."""
+        """Take up what `loop_state` gave.
+
+        Raises:
+            ConfigError: the run that is resumed had other rollouts.
+        """
+        pairs = {name: (state["layout"][name], ours) for name, ours in self._layout().items()}
+        problems = [f"{name}: {theirs} there, {ours} here" for name, (theirs, ours) in pairs.items() if theirs != ours]
+        if problems:
+            raise ConfigError(
+                "The checkpoint's rollouts are not those of this run.",
+                problems=problems,
+                remedy="resume with the same batch sizes, minibatches, epochs and seed, or start anew.",
+            )
         self.episodes, self._rollouts_made = state["episodes"], state["rollouts"]
-        self.kl_controller.coefficient = state["kl_coef"]
+        if self.args.target_kl is not None:
+            self.kl_controller.coefficient = state["kl_coef"]
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         folder = Path(resume_from_checkpoint)
+        if not (folder / STATE_FILE).is_file():
+            raise ConfigError(f"{folder} is no checkpoint of PPO.", remedy="name one that recipes/ppo.py wrote.")
         self.roles.load(folder)
         self.load_loop_state(json.loads((folder / STATE_FILE).read_text(encoding="utf-8")))
 

@@ -42,10 +42,15 @@ class RoleOutputs:
         self.reference_logprobs[rows, :width] = reading.reference_logprobs
         self.values[rows, : width + 1] = reading.values
         start = self.sequences.prompt_width - part.prompt_width
+        trunk = self.sequences.trunk
         for role, states in part.trunk.items():
-            if role not in self.sequences.trunk:
-                self.sequences.trunk[role] = states.new_zeros(*self.sequences.input_ids.shape, states.shape[-1])
-            self.sequences.trunk[role][rows, start : start + states.shape[1]] = states
+            same = next((other for other in part.trunk if part.trunk[other] is states), role)  # roles of equal depth
+            if same != role:
+                trunk[role] = trunk[same]
+                continue
+            if role not in trunk:
+                trunk[role] = states.new_zeros(*self.sequences.input_ids.shape, states.shape[-1])
+            trunk[role][rows, start : start + states.shape[1]] = states
 
 
 @dataclass

@@ -9,7 +9,7 @@ import torch
 
 from rlhf.data.chat import encode_completion
 from rlhf.data.messages import as_reply
-from rlhf.errors import TrainingError
+from rlhf.errors import ConfigError, TrainingError
 from rlhf.generation import Generation, is_token_ids
 from rlhf.models.scoring import pad_sequences
 from rlhf.models.shared_roles import SharedRoles
@@ -76,6 +76,8 @@ class Scorer:
             batch_size: sequences in each forward of the reward role.
         """
         self.tokenizer = tokenizer
+        _require_pairs("weights", rewards, weights)
+        _require_pairs("token_weights", token_rewards, token_weights)
         self.roles = roles
         self.members = list(members)
         self.combine = combine or (lambda scores: scores.mean(0))
@@ -86,13 +88,19 @@ class Scorer:
         self.token_weights = [1.0] * len(self.token_rewards) if token_weights is None else list(token_weights)
         self.batch_size = batch_size
 
+    @property
+    def names(self) -> list[str]:
+        """The names of all rewards, as they stand in metrics."""
+        model = [REWARD_MODEL] if self.roles is not None or self.members else []
+        return [*model, *(one.name for one in self.rewards), *(one.name for one in self.token_rewards)]
+
     def __call__(self, rows: Sequence[dict[str, Any]], generations: Sequence[Generation]) -> Scores:
         """Score one response for each row.
 
         Raises:
             TrainingError: when a reward returns no finite number for a response.
         """
-        texts = completions_of(self.tokenizer, rows, generations) | further_columns(rows, generations)
+        texts = further_columns(rows, generations) | completions_of(self.tokenizer, rows, generations)
         scores = Scores(torch.zeros(len(rows)))
         if self.roles is not None or self.members:
             by_models = self._by_reward_models(rows, generations, texts)
@@ -142,6 +150,11 @@ class Scorer:
         scores = torch.empty(len(roles.reward_heads), len(ids))
         scores[:, by_length] = roles.reward_scores(batches).cpu()
         return scores
+
+
+def _require_pairs(option: str, rewards: Sequence[Any], weights: Sequence[float] | None) -> None:
+    if weights is not None and len(weights) != len(rewards):
+        raise ConfigError(f"{len(weights)} {option} are given for {len(rewards)} rewards.", remedy="give one for each.")
 
 
 def completions_of(

@@ -30,14 +30,15 @@ from rlhf.trainers.ppo.meter import Meter
 from rlhf.trainers.ppo.on_policy import OnPolicyTrainer
 from rlhf.trainers.ppo.pretraining import PretrainingMix, require_coefficient_and_texts
 from rlhf.trainers.ppo.rollout import MicroBatch, RoleOutputs, Rollout, pad_generations, sampled_logprobs
-from rlhf.trainers.ppo.schedule import stop_token_ids
+from rlhf.trainers.ppo.schedule import require_measured, stop_token_ids
 from rlhf.trainers.ppo.score_shaping import ScoreShaper
-from rlhf.trainers.ppo.scoring import Scorer, ask, completions_of
+from rlhf.trainers.ppo.scoring import Scorer, Scores, ask, completions_of
 
 # Held-out prompts have random numbers of their own, the same at every evaluation: figures differ by the policy alone.
 EVALUATION_STREAM = 2**32
-# The largest difference between two log-probabilities of a token, in nats, that rounding in float32 explains.
-SAMPLING_TOLERANCE = 1e-4
+# The largest difference between two log-probabilities of a token, in nats, that rounding in float32 explains; and how
+# many responses of a rollout are looked at.
+SAMPLING_TOLERANCE, PROBED_RESPONSES = 1e-4, 4
 
 
 class PPOTrainer(OnPolicyTrainer):
@@ -71,15 +72,17 @@ class PPOTrainer(OnPolicyTrainer):
             ConfigError: when there are too few prompts, or options don't fit together.
         """
         require_coefficient_and_texts(args.ptx_coef, pretraining is not None)
+        require_measured(args, scorer.names, [judge.name for judge in judges])
         self.scorer = scorer
         self.judges = list(judges)
         self.pretraining = pretraining
         self.shaper = ScoreShaper(args.use_score_scaling, args.use_score_norm, args.score_clip)
-        self._sampling_is_exact: bool | None = None  # not known before the first rollout
+        self._sampling_is_exact = False  # as the last rollout showed
         self.stop_token_ids = stop_token_ids(args, processing_class)
         super().__init__(roles, args, processing_class, train_dataset, eval_dataset, callbacks)
-        if args.kl_budget is not None:
-            self.add_callback(KLBudget(args.kl_budget))
+        self._budget = None if args.kl_budget is None else KLBudget(args.kl_budget, args.steps_per_rollout)
+        if self._budget is not None:
+            self.add_callback(self._budget)
         if args.value_warmup_rollouts > 0:
             self.add_callback(PolicyWaits(self))
 
@@ -107,10 +110,11 @@ class PPOTrainer(OnPolicyTrainer):
 
         # 3. Reference and value run over them; the policy too, unless sampling has given its log-probabilities exactly.
         sampled = sampled_logprobs(generations, mask)
+        self._sampling_is_exact = self._compare_sampling(sequences, sampled) and self._rollouts_made > 0
         outputs = self._run_roles(sequences, sampled)
         logprobs, values = outputs.logprobs, outputs.values
         if self._rollouts_made == 0:
-            values = self._calibrate(values, shaped, mask)
+            values = self._calibrate(values, self._all_that_is_earned(scores, finished), mask)
 
         # 4. Each token pays for its divergence from the reference; the last one gets the score.
         kl = kl_per_token(logprobs, outputs.reference_logprobs, args.kl_estimator) * mask
@@ -128,11 +132,10 @@ class PPOTrainer(OnPolicyTrainer):
 
         # 6. Keep the figures, and steer the KL coefficient by the KL that was seen.
         measure_rollout(self.meter, outputs, scores, shaped, kl, penalties, finished)
-        self._compare_sampling(sampled - logprobs, mask)
         self._measure_times(generate=answered - started, score=scored - answered, forward=time.monotonic() - scored)
         self._rollouts_made += 1
         self.episodes += len(rows) * args.world_size
-        self._steer_kl(kl)
+        self._steer_kl(kl, (logprobs - outputs.reference_logprobs) * mask)
         return Rollout(outputs.sequences, logprobs, values[:, :-1] * mask, advantages, returns)
 
     def _answer(self, rows: Sequence[dict[str, Any]], seed: int, numbers: Sequence[int]) -> list[Generation]:
@@ -175,21 +178,33 @@ class PPOTrainer(OnPolicyTrainer):
         self.roles.value_head.shift(shift)
         return values + shift
 
-    def _steer_kl(self, kl: torch.Tensor) -> None:
-        per_sequence = kl.sum(-1)
-        seen = masked_mean(per_sequence, torch.ones_like(per_sequence), self._sum_over_processes)
-        self.kl_controller.update(float(seen), len(kl) * self.args.world_size)
+    def _all_that_is_earned(self, scores: Scores, finished: torch.Tensor) -> torch.Tensor:
+        """What a response earns in all if it is scored whether or not it ended, [B]."""
+        dense = 0.0 if scores.tokens is None else scores.tokens.sum(-1)
+        return self.shaper.apply(scores.total) + dense - (self.args.missing_eos_penalty or 0.0) * ~finished
 
-    def _compare_sampling(self, gap: torch.Tensor, mask: torch.Tensor) -> None:
-        """See at the first rollout whether sampling gave the log-probabilities of a training forward.
+    def _steer_kl(self, kl: torch.Tensor, log_ratios: torch.Tensor) -> None:
+        """Adjust the KL coefficient, and count the KL budget, by what was seen; both arguments [B, R]."""
+        both = torch.stack([kl.sum(-1), log_ratios.sum(-1)])
+        each = torch.ones_like(both[0])
+        estimated, k1 = (masked_mean(one, each, self._sum_over_processes) for one in both)
+        if self._budget is not None:
+            self._budget.seen = float(k1)
+        if not self.policy_waits:
+            self.kl_controller.update(float(estimated), len(kl) * self.args.world_size)
 
-        In float32 it does, to about 1e-6, and later rollouts need no forward of the policy. In bfloat16 a merged
-        adapter is another policy: with its log-probabilities the first ratio would not be 1.
+    def _compare_sampling(self, sequences: Sequences, sampled: torch.Tensor) -> bool:
+        """Whether sampling gave the log-probabilities [B, R] of a training forward, seen on a few responses.
+
+        In float32 it does, to about 1e-5, and the policy need not run over the others. In bfloat16 a merged adapter is
+        another policy: with its log-probabilities the first ratio would not be 1.
         """
+        rows = torch.arange(min(PROBED_RESPONSES, len(sampled)), device=sampled.device)
+        part = sequences.select(rows)
+        mask = part.response_mask
+        gap = (self.roles.policy_logprobs(part) - sampled[rows, : mask.shape[1]]).abs() * mask
         self.meter.add("policy/sampling_gap", gap, mask)
-        if self._sampling_is_exact is None:
-            beyond = self._sum_over_processes((gap.abs() > SAMPLING_TOLERANCE).sum())
-            self._sampling_is_exact = int(beyond) == 0
+        return int(self._sum_over_processes((gap > SAMPLING_TOLERANCE).sum())) == 0
 
     def _move_reference(self) -> None:
         """Let the reference follow the policy, where that is asked for, at the rollouts that it falls on."""
@@ -301,13 +316,8 @@ class PPOTrainer(OnPolicyTrainer):
     # State.
 
     def loop_state(self) -> dict[str, Any]:
-        return {
-            **super().loop_state(),
-            "scores": self.shaper.state(),
-            "sampling_is_exact": self._sampling_is_exact,
-        }
+        return {**super().loop_state(), "scores": self.shaper.state()}
 
     def load_loop_state(self, state: dict[str, Any]) -> None:
         super().load_loop_state(state)
         self.shaper.load_state(state["scores"])
-        self._sampling_is_exact = state["sampling_is_exact"]

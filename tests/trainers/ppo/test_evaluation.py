@@ -116,18 +116,42 @@ def test_the_best_checkpoint_lies_within_the_budget(tmp_path):
         ({"kl_budget": 3.0, "target_kl": 6.0}, "target_kl 6.0 steers towards"),
         ({"kl_budget": 3.0, "sync_ref_model": True}, "sync_ref_model moves it"),
         ({"use_score_norm": True}, "needs use_score_scaling"),
-        (
-            {
-                "load_best_model_at_end": True,
-                "metric_for_best_model": "accuracy",
-                "eval_strategy": "steps",
-                "eval_steps": 4,
-                "save_steps": 4,
-            },
-            "metric_for_best_model is accuracy",
-        ),
+        ({"save_strategy": "best"}, "needs metric_for_best_model"),
+        ({"per_device_eval_batch_size": 0}, "per_device_eval_batch_size is 0"),
+        ({"gradient_accumulation_steps": 0}, "gradient_accumulation_steps is 0"),
+        ({"learning_rate": -1.0}, "learning_rate is -1.0"),
+        ({"value_learning_rate": -1.0}, "value_learning_rate is -1.0"),
+        ({"neftune_noise_alpha": 5.0}, "neftune_noise_alpha"),
+        ({"lr_scheduler_type": "reduce_lr_on_plateau", "eval_strategy": "epoch"}, "reduce_lr_on_plateau"),
     ],
 )
 def test_options_that_cannot_hold_together_are_refused(tmp_path, options, part):
     with pytest.raises(ConfigError, match=part):
         PPOConfig(output_dir=str(tmp_path), use_cpu=True, **options)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "objective/entropy", "judges/other/mean"])
+def test_a_best_model_by_a_metric_that_nobody_measures_is_refused(tmp_path, metric):
+    best = {"load_best_model_at_end": True, "metric_for_best_model": metric, "save_strategy": "steps", "save_steps": 4}
+    with pytest.raises(ConfigError, match="which no evaluation measures"):
+        ppo_trainer(tmp_path, shared_roles(), judges=[FunctionReward(length_of, "length")], **EVERY_ROLLOUT, **best)
+
+
+def test_a_mixed_precision_launch_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    with pytest.raises(ConfigError, match="mixed precision"):
+        PPOConfig(output_dir=str(tmp_path), use_cpu=True)
+
+
+def test_without_a_policy_within_the_budget_the_run_says_so(tmp_path, capsys):
+    best = {"load_best_model_at_end": True, "save_strategy": "steps", "save_steps": 4, "kl_budget": 1e-9}
+    options = {"learning_rate": 1e-2, "kl_coef": 0.0}
+    ppo_trainer(tmp_path, shared_roles(), **EVERY_ROLLOUT, **best, **options).train()
+    assert "no evaluation was within the KL budget" in capsys.readouterr().out
+
+
+def test_the_budget_of_the_rollouts_is_counted_whatever_is_logged(tmp_path):
+    options = {"learning_rate": 2e-3, "kl_coef": 0.0, "total_episodes": 80, "kl_budget": 0.4, "logging_steps": 40}
+    trainer = ppo_trainer(tmp_path, shared_roles(), **options)
+    trainer.train()
+    assert trainer.state.global_step < 40 and trainer.state.global_step % 4 == 0

@@ -87,9 +87,6 @@ def test_a_run_killed_at_any_moment_ends_as_one_that_never_was(tmp_path, monkeyp
 
     last = ROLLOUTS * STEPS_PER_ROLLOUT
     assert killed.step == last
-    import sys
-
-    sys.stderr.write(f"{pace} {[(kill.step, kill.while_saving) for kill in killed.kills]}\n")
     assert killed.kills[0].step == 0 and [kill.step for kill in killed.kills[-2:]] == [last, last]
     assert sum(kill.while_saving for kill in killed.kills) >= 3
     for name in WEIGHTS:

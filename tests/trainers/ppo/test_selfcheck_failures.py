@@ -138,7 +138,7 @@ BROKEN = {
     "past-the-layers": (
         checks_of_losses.kept_states_give_the_plain_forward,
         model_is(lambda: decoder_is(broken.LooksBackAtEmbeddings)),
-        "take more from beneath",
+        "can.t be run by themselves",
     ),
     "mixed-rows": (
         checks_of_losses.micro_batches_equal_one_batch,

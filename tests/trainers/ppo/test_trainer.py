@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, PeftModel
+from transformers import TrainerCallback
 
 from rlhf.errors import ConfigError, TrainingError
 from rlhf.models.shared_roles import SharedRoles
@@ -14,6 +15,16 @@ from rlhf.trainers.ppo.advantages import masked_mean
 from rlhf.trainers.ppo.config import PPOConfig
 from tests.tiny import tiny_causal_lm
 from tests.trainers.ppo.setup import count_a, ppo_trainer, shared_roles, weights_of
+
+
+class Steps(TrainerCallback):
+    """Keeps the logs."""
+
+    def __init__(self):
+        self.logs = []
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        self.logs.append(dict(logs))
 
 
 def test_values_begin_at_the_mean_score_and_are_shifted_once(tmp_path):
@@ -143,3 +154,49 @@ def test_a_launch_that_shards_the_shared_base_is_refused(tmp_path, monkeypatch, 
     monkeypatch.setenv(f"ACCELERATE_USE_{engine}", "true")
     with pytest.raises(ConfigError, match=r"multi_gpu\.yaml"):
         PPOConfig(output_dir=str(tmp_path), use_cpu=True)
+
+
+def test_a_resume_with_other_rollouts_is_refused(tmp_path):
+    options = {"save_strategy": "steps", "save_steps": 4}
+    ppo_trainer(tmp_path / "whole", shared_roles(), **options).train()
+    again = ppo_trainer(tmp_path / "again", shared_roles(), num_ppo_epochs=3, **options)
+    with pytest.raises(ConfigError, match="steps_per_rollout: 4 there, 6 here"):
+        again.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-4"))
+
+
+def test_a_resume_takes_a_new_learning_rate_and_kl_coefficient(tmp_path):
+    options = {"save_strategy": "steps", "save_steps": 4, "lr_scheduler_type": "constant"}
+    ppo_trainer(tmp_path / "whole", shared_roles(), **options).train()
+    steps = Steps()
+    new = {"learning_rate": 1e-5, "value_learning_rate": 2e-5, "kl_coef": 0.5}
+    again = ppo_trainer(tmp_path / "again", shared_roles(), callbacks=[steps], **options, **new)
+    again.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-4"))
+    assert steps.logs[0]["lr"] == pytest.approx(1e-5) and steps.logs[0]["objective/kl_coef"] == 0.5
+    assert [group["lr"] for group in again.optimizer.param_groups] == pytest.approx([1e-5, 2e-5])
+
+
+def test_a_run_by_epochs_ends_with_a_rollout(tmp_path):
+    trainer = ppo_trainer(tmp_path, shared_roles(), total_episodes=None, num_train_epochs=0.05)
+    assert trainer.args.max_steps == 2 * 4  # 5% of 25 rollouts, rounded up, of 4 steps
+
+
+def test_values_of_cut_off_answers_begin_at_the_score_too(tmp_path):
+    def far_below(prompts, completions, **columns):
+        return [-5.0 for _ in completions]
+
+    trainer = ppo_trainer(tmp_path, shared_roles(), far_below, bootstrap_truncated=True)
+    rollout = trainer.roll_out([trainer.train_dataset[i] for i in range(8)])
+    assert masked_mean(rollout.values, rollout.sequences.response_mask).item() == pytest.approx(-5.0, rel=1e-5)
+
+
+def test_a_horizon_shorter_than_a_rollout_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="kl_horizon 4 is shorter"):
+        ppo_trainer(tmp_path, shared_roles(), target_kl=1.0, kl_horizon=4)
+
+
+def test_at_full_depth_no_states_are_kept(tmp_path):
+    trainer = ppo_trainer(tmp_path, shared_roles())
+    assert trainer.roll_out([trainer.train_dataset[i] for i in range(8)]).sequences.trunk == {}
+    shallow = ppo_trainer(tmp_path, shared_roles(policy_layers=1, value_layers=1))
+    trunk = shallow.roll_out([shallow.train_dataset[i] for i in range(8)]).sequences.trunk
+    assert trunk["policy"] is trunk["value"]
