@@ -74,7 +74,7 @@ def test_the_size_of_the_rollouts_own_forwards_changes_nothing(tmp_path, layers)
     rollouts = []
     for size in (8, 3, 1):
         trainer.args.local_rollout_forward_batch_size = size
-        trainer._sampling_is_exact = None
+        trainer._rollouts_made = 0  # as in a first rollout, the policy is run over the answers
         rollouts.append(trainer.roll_out(rows_of(trainer)))
     mask = rollouts[0].sequences.attention_mask
     for rollout in rollouts[1:]:

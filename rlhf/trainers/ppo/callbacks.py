@@ -28,7 +28,7 @@ class KLBudget(TrainerCallback):
     """Ends the training when the KL is spent: on held-out prompts where the run evaluates, else of the rollouts.
 
     Attributes:
-        seen: the KL of the last rollout, k1, which the trainer tells.
+        seen: the KL of the last rollout, k1, which the trainer tells; of the checkpoint's last one after a resume.
     """
 
     def __init__(self, budget: float, steps_per_rollout: int):
@@ -40,10 +40,12 @@ class KLBudget(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """What was spent before a resume counts."""
-        evaluates = args.eval_strategy != IntervalStrategy.NO
-        name, where = ("eval_objective/kl", "held-out prompts") if evaluates else ("objective/kl", "the last rollout")
-        last = next((logs[name] for logs in reversed(state.log_history) if name in logs), None)
-        self._check(last, where, state, control)
+        if args.eval_strategy == IntervalStrategy.NO:
+            self._check(self.seen, "the last rollout", state, control)
+        else:
+            name = "eval_objective/kl"
+            last = next((logs[name] for logs in reversed(state.log_history) if name in logs), None)
+            self._check(last, "held-out prompts", state, control)
 
     def on_evaluate(
         self,

@@ -316,8 +316,11 @@ class PPOTrainer(OnPolicyTrainer):
     # State.
 
     def loop_state(self) -> dict[str, Any]:
-        return {**super().loop_state(), "scores": self.shaper.state()}
+        seen = None if self._budget is None else self._budget.seen
+        return {**super().loop_state(), "scores": self.shaper.state(), "kl_seen": seen}
 
     def load_loop_state(self, state: dict[str, Any]) -> None:
         super().load_loop_state(state)
         self.shaper.load_state(state["scores"])
+        if self._budget is not None:
+            self._budget.seen = state["kl_seen"]

@@ -72,7 +72,7 @@ def test_without_evaluation_the_budget_counts_the_rollouts_kl(tmp_path):
     assert kl[-1] > 0.4 and all(one <= 0.4 for one in kl[:-1]) and 1 < len(kl) < 10
 
 
-@pytest.mark.parametrize("evaluation", [EVERY_ROLLOUT, {}])
+@pytest.mark.parametrize("evaluation", [EVERY_ROLLOUT, {}, {"logging_steps": 40}])
 def test_a_budget_that_was_spent_before_a_resume_is_spent(tmp_path, evaluation):
     options = {"learning_rate": 2e-3, "kl_coef": 0.0, "total_episodes": 80, "kl_budget": 0.4}
     options |= {"save_strategy": "steps", "save_steps": 4} | evaluation
