@@ -344,10 +344,7 @@ def small(model: str, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def trl_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where TRL 1.12.0 was installed."""
     folder = tmp_path_factory.mktemp("bench")
-    try:
-        installed = release.install(folder)
-    except RlhfError as error:
-        pytest.skip(f"TRL 1.12.0 can't be had: {error.message}")
+    installed = release.install(folder)
     before = installed.stat().st_mtime_ns
     assert release.install(folder) == installed and installed.stat().st_mtime_ns == before
     return folder

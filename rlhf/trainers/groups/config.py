@@ -2,7 +2,6 @@
 
 import importlib.util
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +10,8 @@ from trl.trainer import grpo_config, rloo_config
 
 from rlhf.errors import ConfigError
 from rlhf.models.load import ModelOptions
+from rlhf.trainers.ranges import Ranges, out_of_range
+from rlhf.trainers.rollout_steps import round_up, round_up_steps
 
 
 @dataclass
@@ -37,11 +38,7 @@ class GroupOptions:
 
     def __post_init__(self) -> None:
         loose: Any = self
-        problems = [
-            f"{name} is {getattr(self, name)}; it must be {wanted}"
-            for name, wanted, holds in RANGES
-            if getattr(self, name) is not None and not holds(getattr(self, name))
-        ]
+        problems = list(out_of_range(self, RANGES))
         if loose.use_vllm and importlib.util.find_spec("vllm") is None:
             problems.append("use_vllm needs the package vllm, which is not installed")
         if problems:
@@ -95,7 +92,7 @@ class RLOOConfig(GroupOptions, rloo_config.RLOOConfig):
 
 
 FULL_SAMPLING = {"top_p": 1.0, "top_k": 0, "min_p": None, "repetition_penalty": 1.0, "generation_kwargs": None}
-RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
+RANGES: Ranges = (
     ("num_generations", "at least 2: responses to a prompt are compared with each other", lambda x: x >= 2),
     ("num_generations_eval", "at least 1", lambda x: x >= 1),
     ("num_iterations", "at least 1", lambda x: x >= 1),
@@ -127,12 +124,5 @@ def _round_up_to_rollouts(args: Any) -> None:
     passes = args.steps_per_generation * args.num_iterations
     unit = math.lcm(passes, args.gradient_accumulation_steps) // args.gradient_accumulation_steps
     if args.max_steps > 0:
-        args.max_steps = -(-args.max_steps // unit) * unit
-    for name in ("logging_steps", "save_steps"):
-        steps = getattr(args, name)
-        if 0 < steps < 1:
-            raise ConfigError(f"{name} is a share of the run ({steps}).", remedy="give it in optimizer steps.")
-        # A best checkpoint must have been saved where it was evaluated.
-        is_best_wanted = name == "save_steps" and args.load_best_model_at_end and args.eval_steps
-        multiple = math.lcm(unit, int(args.eval_steps)) if is_best_wanted else unit
-        setattr(args, name, -(-int(steps) // multiple) * multiple)
+        args.max_steps = round_up(args.max_steps, unit)
+    round_up_steps(args, ("logging_steps", "save_steps"), unit)

@@ -14,14 +14,13 @@ from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 from trl.trainer import grpo_trainer, rloo_trainer
 
-from rlhf.errors import ConfigError
 from rlhf.generation import ends_of_turn, ready_to_generate
 from rlhf.models.load import align_pad_token
 from rlhf.models.scoring import bare
 from rlhf.rewards import Reward
 from rlhf.trainers.checkpoints import SavesWholeCheckpoints
 from rlhf.trainers.groups.rewards import PENALTY, reward_functions
-from rlhf.trainers.ppo.schedule import EpochSampler
+from rlhf.trainers.rollout_steps import EpochSampler, require_a_rollout
 
 
 class GroupTrainer(SavesWholeCheckpoints):
@@ -54,12 +53,11 @@ class GroupTrainer(SavesWholeCheckpoints):
         Raises:
             ConfigError: when the data set is smaller than one rollout.
         """
-        if len(train_dataset) < args.prompts_per_rollout:
-            raise ConfigError(
-                f"The data set has {len(train_dataset):,} prompts, fewer than the {args.prompts_per_rollout:,} of one "
-                "rollout.",
-                remedy="lower per_device_train_batch_size or steps_per_generation, or raise num_generations.",
-            )
+        require_a_rollout(
+            len(train_dataset),
+            args.prompts_per_rollout,
+            remedy="lower per_device_train_batch_size or steps_per_generation, or raise num_generations.",
+        )
         align_pad_token(model, processing_class)
         stops = ends_of_turn(model, processing_class)
         bare(model).generation_config.eos_token_id = stops

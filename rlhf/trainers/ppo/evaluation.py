@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from rlhf.generation import Generation
+from rlhf.generation import Generation, is_token_ids
 from rlhf.rewards.base import as_plain_text
 from rlhf.runs import SAMPLES_FILE
 from rlhf.trainers.ppo.meter import Meter
@@ -63,7 +63,7 @@ class HeldOutAnswers:
 
 def as_readable(prompt: Any) -> str:
     """A prompt as text: the contents of its messages, or the words "token ids" with the ids."""
-    if isinstance(prompt, list) and (not prompt or isinstance(prompt[0], int)):
+    if is_token_ids(prompt):
         return f"token ids {prompt}"
     return as_plain_text(prompt)
 

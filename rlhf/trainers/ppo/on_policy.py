@@ -26,7 +26,8 @@ from rlhf.trainers.ppo.figures import finish_figures
 from rlhf.trainers.ppo.kl_control import KLController
 from rlhf.trainers.ppo.meter import Meter
 from rlhf.trainers.ppo.rollout import MicroBatch, Rollout, minibatch_rows
-from rlhf.trainers.ppo.schedule import EpochSampler, require_enough_prompts, round_up_to_rollouts
+from rlhf.trainers.ppo.schedule import require_enough_prompts, round_up_to_rollouts
+from rlhf.trainers.rollout_steps import EpochSampler
 
 STATE_FILE = "ppo_state.json"
 

@@ -1,19 +1,20 @@
 """What PPO's options may be, and which of them don't go together."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from transformers import SchedulerType
 from transformers.trainer_utils import SaveStrategy
 
 from rlhf.errors import ConfigError
+from rlhf.trainers.ranges import Ranges, out_of_range
 
 # What `accelerate launch` tells its processes.
 SHARDING_VARIABLES = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
 PRECISION_VARIABLE = "ACCELERATE_MIXED_PRECISION"
 
-RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
+RANGES: Ranges = (
     ("learning_rate", "0 or more", lambda x: x >= 0),
     ("value_learning_rate", "0 or more", lambda x: x >= 0),
     ("per_device_train_batch_size", "at least 1", lambda x: x >= 1),
@@ -60,9 +61,7 @@ def refuse_sharding(args: Any) -> None:
 
 def problems_of(args: Any) -> Iterator[str]:
     """Each option of a `PPOConfig` that is out of range, unsupported, or clashes with another."""
-    for name, wanted, holds in RANGES:
-        if getattr(args, name) is not None and not holds(getattr(args, name)):
-            yield f"{name} is {getattr(args, name)}; it must be {wanted}"
+    yield from out_of_range(args, RANGES)
     yield from _unsupported(args)
     yield from _clashes(args)
 

@@ -1,21 +1,14 @@
-"""When a rollout is made, on which prompts, what ends a response, and which steps fall on a rollout's end."""
+"""What the options of a PPO run come to: its steps in whole rollouts, what ends a response, and what must be there."""
 
 import math
 from collections.abc import Sequence
 
 from transformers import PreTrainedTokenizerBase
 from transformers.trainer_utils import IntervalStrategy
-from trl.trainer.utils import RepeatSampler
 
 from rlhf.errors import ConfigError
 from rlhf.trainers.ppo.config import PPOConfig
-
-
-class EpochSampler(RepeatSampler):
-    """Repeats each batch of prompts, in an order that follows from the seed and the epoch: a resume finds it again."""
-
-    def set_epoch(self, epoch: int) -> None:
-        self.generator.manual_seed((self.seed or 0) + epoch)
+from rlhf.trainers.rollout_steps import require_a_rollout, round_up, round_up_steps
 
 
 def round_up_to_rollouts(args: PPOConfig, prompts: int) -> None:
@@ -29,24 +22,11 @@ def round_up_to_rollouts(args: PPOConfig, prompts: int) -> None:
     """
     unit = args.steps_per_rollout
     if args.total_episodes is not None:
-        args.max_steps = _round_up(args.total_episodes, args.batch_size) // args.batch_size * unit
+        args.max_steps = round_up(args.total_episodes, args.batch_size) // args.batch_size * unit
     elif args.max_steps <= 0:
         args.max_steps = max(math.ceil(args.num_train_epochs * (prompts // args.batch_size)), 1) * unit
-    args.max_steps = _round_up(args.max_steps, unit)
-    args.ref_model_sync_steps = _round_up(args.ref_model_sync_steps, unit)
-    for name in ("logging_steps", "eval_steps", "save_steps"):
-        steps = getattr(args, name)
-        if steps is None:
-            continue
-        if 0 < steps < 1:
-            raise ConfigError(f"{name} is a share of the run ({steps}).", remedy="give it in optimizer steps.")
-        # A best checkpoint must have been saved where it was evaluated.
-        follows_evaluation = name == "save_steps" and args.load_best_model_at_end
-        setattr(args, name, _round_up(int(steps), int(args.eval_steps or unit) if follows_evaluation else unit))
-
-
-def _round_up(number: int, unit: int) -> int:
-    return -(-number // unit) * unit
+    args.max_steps = round_up(args.max_steps, unit)
+    round_up_steps(args, ("logging_steps", "eval_steps", "save_steps", "ref_model_sync_steps"), unit)
 
 
 def require_enough_prompts(args: PPOConfig, train: int, held_out: int | None) -> None:
@@ -57,11 +37,11 @@ def require_enough_prompts(args: PPOConfig, train: int, held_out: int | None) ->
     Raises:
         ConfigError: there are too few for a rollout, for the processes, for an evaluation, or for the KL's horizon.
     """
-    if train < args.batch_size:
-        raise ConfigError(
-            f"The data set has {train:,} prompts, fewer than the {args.batch_size:,} of one rollout.",
-            remedy="lower per_device_train_batch_size, gradient_accumulation_steps or num_mini_batches.",
-        )
+    require_a_rollout(
+        train,
+        args.batch_size,
+        remedy="lower per_device_train_batch_size, gradient_accumulation_steps or num_mini_batches.",
+    )
     if args.target_kl is not None and args.kl_horizon < args.batch_size:
         raise ConfigError(
             f"kl_horizon {args.kl_horizon:,} is shorter than a rollout of {args.batch_size:,}: one correction could "
@@ -96,19 +76,26 @@ def stop_token_ids(args: PPOConfig, tokenizer: PreTrainedTokenizerBase) -> list[
     return None if args.stop_token == "eos" else []
 
 
-def require_measured(args: PPOConfig, rewards: Sequence[str], judges: Sequence[str]) -> None:
+def require_distinct_names(*groups: Sequence[str]) -> None:
+    """
+    Raises:
+        ConfigError: two rewards, or two judges, have one name.
+    """
+    twice = sorted({name for names in groups for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(
+            f"Several rewards are called {', '.join(twice)}, and would share a metric.", remedy="name each differently."
+        )
+
+
+def require_known_metric(args: PPOConfig, rewards: Sequence[str], judges: Sequence[str]) -> None:
     """
     Args:
         rewards, judges: their names.
 
     Raises:
-        ConfigError: the metric for the best model is none that an evaluation measures, or two rewards share a name.
+        ConfigError: the metric for the best model is none that an evaluation measures.
     """
-    twice = sorted({name for names in (rewards, judges) for name in names if names.count(name) > 1})
-    if twice:
-        raise ConfigError(
-            f"Several rewards are called {', '.join(twice)}, and would share a metric.", remedy="name each differently."
-        )
     metrics = ["objective/scores", "objective/kl", "response/length", "response/finished"]
     metrics += [f"rewards/{name}/mean" for name in rewards] + [f"judges/{name}/mean" for name in judges]
     wanted = str(args.metric_for_best_model).removeprefix("eval_")

@@ -32,11 +32,6 @@ class ScoreShaper:
         """Take scores [B] into the statistics and return them shaped, [B]."""
         if self.scaling:
             self._update(scores, sum_over_processes)
-        return self.apply(scores)
-
-    def apply(self, scores: torch.Tensor) -> torch.Tensor:
-        """Shape scores by the statistics so far, [B]."""
-        if self.scaling:
             scores = (scores - self.mean if self.norm else scores) / self.deviation
         if self.clip is not None:
             scores = scores.clamp(-self.clip, self.clip)

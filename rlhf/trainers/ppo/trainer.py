@@ -30,9 +30,9 @@ from rlhf.trainers.ppo.meter import Meter
 from rlhf.trainers.ppo.on_policy import OnPolicyTrainer
 from rlhf.trainers.ppo.pretraining import PretrainingMix, require_coefficient_and_texts
 from rlhf.trainers.ppo.rollout import MicroBatch, RoleOutputs, Rollout, pad_generations, sampled_logprobs
-from rlhf.trainers.ppo.schedule import require_measured, stop_token_ids
+from rlhf.trainers.ppo.schedule import require_distinct_names, require_known_metric, stop_token_ids
 from rlhf.trainers.ppo.score_shaping import ScoreShaper
-from rlhf.trainers.ppo.scoring import Scorer, Scores, ask, completions_of
+from rlhf.trainers.ppo.scoring import Scorer, ask, completions_of
 
 # Held-out prompts have random numbers of their own, the same at every evaluation: figures differ by the policy alone.
 EVALUATION_STREAM = 2**32
@@ -72,7 +72,9 @@ class PPOTrainer(OnPolicyTrainer):
             ConfigError: when there are too few prompts, or options don't fit together.
         """
         require_coefficient_and_texts(args.ptx_coef, pretraining is not None)
-        require_measured(args, scorer.names, [judge.name for judge in judges])
+        judged = [judge.name for judge in judges]
+        require_distinct_names(scorer.names, judged)
+        require_known_metric(args, scorer.names, judged)
         self.scorer = scorer
         self.judges = list(judges)
         self.pretraining = pretraining
@@ -105,7 +107,10 @@ class PPOTrainer(OnPolicyTrainer):
         # 2. Rewards score the answers; one without a stop token may pay for it, once.
         scores = self.scorer(rows, generations).to(roles.device)
         finished = torch.tensor([one.finished for one in generations], device=roles.device)
-        shaped = self._penalize_unfinished(self.shaper(scores.total, self._sum_over_processes), finished)
+        penalty = (args.missing_eos_penalty or 0.0) * ~finished
+        earned = self.shaper(scores.total, self._sum_over_processes) - penalty
+        cut = ~finished if args.bootstrap_truncated else torch.zeros_like(finished)
+        shaped = torch.where(cut, -penalty, earned)
         scored = time.monotonic()
 
         # 3. Reference and value run over them; the policy too, unless sampling has given its log-probabilities exactly.
@@ -114,7 +119,7 @@ class PPOTrainer(OnPolicyTrainer):
         outputs = self._run_roles(sequences, sampled)
         logprobs, values = outputs.logprobs, outputs.values
         if self._rollouts_made == 0:
-            values = self._calibrate(values, self._all_that_is_earned(scores, finished), mask)
+            values = self._calibrate(values, earned if scores.tokens is None else earned + scores.tokens.sum(-1), mask)
 
         # 4. Each token pays for its divergence from the reference; the last one gets the score.
         kl = kl_per_token(logprobs, outputs.reference_logprobs, args.kl_estimator) * mask
@@ -125,7 +130,6 @@ class PPOTrainer(OnPolicyTrainer):
             rewards = whiten(rewards, mask, shift_mean=False, sum_over_processes=self._sum_over_processes)
 
         # 5. Advantages, whitened over all processes.
-        cut = ~finished if args.bootstrap_truncated else torch.zeros_like(finished)
         advantages, returns = gae(rewards, values, mask, gamma=args.gamma, lam=args.lam, bootstrap=cut)
         if args.whiten_advantages:
             advantages = whiten(advantages, mask, sum_over_processes=self._sum_over_processes)
@@ -152,11 +156,6 @@ class PPOTrainer(OnPolicyTrainer):
                 rows=numbers,
             )
 
-    def _penalize_unfinished(self, scores: torch.Tensor, finished: torch.Tensor) -> torch.Tensor:
-        if self.args.bootstrap_truncated:
-            scores = scores * finished
-        return scores - (self.args.missing_eos_penalty or 0.0) * ~finished
-
     def _run_roles(self, sequences: Sequences, sampled: torch.Tensor) -> RoleOutputs:
         """Run the roles over the sequences. Those of similar length go together, without their padding."""
         outputs = RoleOutputs.empty(sequences)
@@ -167,21 +166,16 @@ class PPOTrainer(OnPolicyTrainer):
             outputs.put(rows, self.roles.read(part, known))
         return outputs
 
-    def _calibrate(self, values: torch.Tensor, scores: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Shift the values, once, to the mean score of the first rollout.
+    def _calibrate(self, values: torch.Tensor, earned: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Shift the values, once, to the mean of what the responses of the first rollout earned, [B].
 
         Scores have no natural zero. Where the values begin far above them, every ending looks like a loss, and the
         policy learns not to end before the value role has caught up.
         """
         reduce = self._sum_over_processes
-        shift = masked_mean(scores, torch.ones_like(scores), reduce) - masked_mean(values[:, :-1], mask, reduce)
+        shift = masked_mean(earned, torch.ones_like(earned), reduce) - masked_mean(values[:, :-1], mask, reduce)
         self.roles.value_head.shift(shift)
         return values + shift
-
-    def _all_that_is_earned(self, scores: Scores, finished: torch.Tensor) -> torch.Tensor:
-        """What a response earns in all if it is scored whether or not it ended, [B]."""
-        dense = 0.0 if scores.tokens is None else scores.tokens.sum(-1)
-        return self.shaper.apply(scores.total) + dense - (self.args.missing_eos_penalty or 0.0) * ~finished
 
     def _steer_kl(self, kl: torch.Tensor, log_ratios: torch.Tensor) -> None:
         """Adjust the KL coefficient, and count the KL budget, by what was seen; both arguments [B, R]."""

@@ -144,8 +144,13 @@ class DoesNotClip(PPOTrainer):
 class ChargesTwice(PPOTrainer):
     """Takes the penalty for a missing EOS off twice."""
 
-    def _penalize_unfinished(self, scores, finished):
-        return super()._penalize_unfinished(super()._penalize_unfinished(scores, finished), finished)
+    def roll_out(self, rows):
+        penalty = self.args.missing_eos_penalty
+        self.args.missing_eos_penalty = 2 * penalty
+        try:
+            return super().roll_out(rows)
+        finally:
+            self.args.missing_eos_penalty = penalty
 
 
 class StandsStill(PPOTrainer):
