@@ -1,9 +1,8 @@
 """The reward that each side reaches at equal KL, on the film-review task (docs/film_reviews.md).
 
 Each side trains from the demo's SFT adapter against its reward model, with settings that served it well there, and
-leaves its policy every few rollouts; recipes/evaluate.py measures all of them on the same held-out prompts. Ours
-trains the layers that the shipped configuration says; the top third is a policy of a third of the layers, and a value
-role of no more. A stage that is complete is not run again.
+leaves its policy every few rollouts; recipes/evaluate.py measures all of them on the same held-out prompts. In ours
+policy and value train all layers, in the top third no more than a third. A stage that is complete is not run again.
 
 TRL 1.12.0 takes whole models: the SFT adapter folded into the base is its model, the reward adapter folded likewise
 its reward and its value model, and `peft_config` adds a fresh adapter. What it saves is relative to that folded base,
@@ -41,7 +40,8 @@ class EqualKl:
         episodes: responses that each side trains on.
         points: policies on each curve.
         trl_folder: where TRL 1.12.0 lies; needed for that side only.
-        ours_options, trl_options: PPO's options that differ from the ones of `equal_kl_stages`.
+        ours_options, third_options, trl_options: PPO's options that differ from the ones of `equal_kl_stages`; those of
+            ours count for the top third too.
     """
 
     sft: Path
@@ -58,6 +58,7 @@ class EqualKl:
     dtype: str
     trl_folder: Path | None = None
     ours_options: Mapping[str, Any] = field(default_factory=dict)
+    third_options: Mapping[str, Any] = field(default_factory=dict)
     trl_options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -114,6 +115,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
         dtype=found["dtype"],
         trl_folder=release.install(options.bench_dir) if TRL in options.variants else None,
         ours_options=options.ours_options,
+        third_options=options.third_options,
         trl_options=options.trl_options,
     )
     plan.output_dir.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ import yaml
 
 from ppo_bench.processes import ROOT, command
 from ppo_bench.stages import Stage
-from ppo_bench.workload import THIRD, TRL, VARIANTS, Workload
+from ppo_bench.workload import OURS, THIRD, TRL, VARIANTS, Workload
 from rlhf.data import load_rows
 from rlhf.errors import ConfigError
 from rlhf.runs import write_atomic
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from ppo_bench.equal_kl import EqualKl
 
 CONFIGS = ROOT / "recipes" / "configs" / "film_reviews"
-# On top of recipes/configs/film_reviews/ppo.yaml.
-OURS_OPTIONS: Mapping[str, Any] = {"learning_rate": 1.75e-4, "warmup_steps": 10}
+# On top of recipes/configs/film_reviews/ppo.yaml: policy and value train all layers. The top third takes larger steps.
+OURS_OPTIONS: Mapping[str, Any] = {"policy_layers": None, "value_layers": None, "value_learning_rate": 5e-4}
+THIRD_OPTIONS: Mapping[str, Any] = {"learning_rate": 6e-4, "value_learning_rate": 1e-3}
 # On top of the workload below, which has TRL's defaults where it says nothing.
 TRL_OPTIONS: Mapping[str, Any] = {"learning_rate": 2e-4, "missing_eos_penalty": 1.0}
 TRL_WORKLOAD = Workload(natural_eos=True)
@@ -81,31 +82,37 @@ def checkpoints(rollouts: int, points: int, steps_per_rollout: int = 1) -> list[
 # Ours
 
 
-def our_options(plan: "EqualKl") -> dict[str, Any]:
+def changed_options(plan: "EqualKl", variant: str) -> dict[str, Any]:
+    """What differs from the shipped options of the task."""
+    third = dict(THIRD_OPTIONS) | dict(plan.third_options) if variant == THIRD else {}
+    return dict(OURS_OPTIONS) | dict(plan.ours_options) | third
+
+
+def our_options(plan: "EqualKl", variant: str = OURS) -> dict[str, Any]:
     """The shipped options of the task with what differs here."""
     shipped = dict(yaml.safe_load((CONFIGS / "ppo.yaml").read_text(encoding="utf-8")))
-    return shipped | dict(OURS_OPTIONS) | dict(plan.ours_options)
+    return shipped | changed_options(plan, variant)
 
 
 def depths(plan: "EqualKl", variant: str) -> dict[str, int]:
-    """How many layers each role trains: as shipped, or at most the top third; never more than the model has."""
+    """How many layers each role trains: all unless the options say less, or at most the top third."""
     from transformers import AutoConfig  # takes seconds to import
 
     layers = AutoConfig.from_pretrained(plan.base).get_text_config().num_hidden_layers
     most = max(layers // 3, 1) if variant == THIRD else layers
-    options = our_options(plan)
+    options = our_options(plan, variant)
     return {name: min(options.get(name) or layers, most) for name in ("policy_layers", "value_layers")}
 
 
-def our_checkpoints(plan: "EqualKl") -> list[int]:
-    options = our_options(plan)
+def our_checkpoints(plan: "EqualKl", variant: str) -> list[int]:
+    options = our_options(plan, variant)
     minibatches = options.get("num_mini_batches", 1)
     batch = options["per_device_train_batch_size"] * options.get("gradient_accumulation_steps", 1) * minibatches
     return checkpoints(-(-plan.episodes // batch), plan.points, options.get("num_ppo_epochs", 4) * minibatches)
 
 
 def our_training(plan: "EqualKl", variant: str, seed: int) -> Stage:
-    steps = our_checkpoints(plan)
+    steps = our_checkpoints(plan, variant)
     output = run_dir(plan, variant, seed)
     options = {
         "adapter": str(plan.sft),
@@ -121,7 +128,7 @@ def our_training(plan: "EqualKl", variant: str, seed: int) -> Stage:
     }
     recipe, config = ROOT / "recipes" / "ppo.py", CONFIGS / "ppo.yaml"
     program = [sys.executable, str(recipe), "--config", str(config)]
-    program += words(dict(OURS_OPTIONS) | dict(plan.ours_options) | options)
+    program += words(changed_options(plan, variant) | options)
     title = f"{VARIANTS[variant]}, seed {seed}"
     minutes = 8 if variant == THIRD else 12
     inputs = [recipe, config, plan.sft / ADAPTER, plan.reward / ADAPTER]
@@ -192,7 +199,7 @@ def policies(plan: "EqualKl", seed: int) -> dict[str, dict[str, Path]]:
     found = {}
     for variant in plan.variants:
         folder = whole_dir(plan, f"{TRL}-{seed}") if variant == TRL else run_dir(plan, variant, seed)
-        steps = trl_checkpoints(plan) if variant == TRL else our_checkpoints(plan)
+        steps = trl_checkpoints(plan) if variant == TRL else our_checkpoints(plan, variant)
         found[f"{variant}-{seed}"] = {f"{variant}-{seed}-{step}": folder / f"checkpoint-{step}" for step in steps}
     return found
 

@@ -117,6 +117,7 @@ def _add_equal_kl(group: Any) -> None:
     add("--episodes", type=int, default=1024, help="responses that each side trains on (default: %(default)s)")
     add("--curve_points", type=int, default=4, help="policies on each curve (default: %(default)s)")
     add("--ours_options", type=_options, default={}, metavar="JSON", help="of our PPO, such as '{\"kl_coef\": 0.1}'")
+    add("--third_options", type=_options, default={}, metavar="JSON", help="of our PPO on the top third, beyond those")
     add("--trl_options", type=_options, default={}, metavar="JSON", help="of TRL's PPO")
     add("--output_dir", type=Path, default=Path("runs/equal_kl"), help="the runs (default: %(default)s)")
 

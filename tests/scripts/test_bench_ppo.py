@@ -292,7 +292,8 @@ def plan(model: str, tmp_path: Path) -> equal_kl.EqualKl:
         num_prompts=8,
         dtype="float32",
         trl_folder=tmp_path / "trl-1.12.0",
-        ours_options={"num_mini_batches": 2},
+        ours_options={"num_mini_batches": 2, "learning_rate": 1e-4},
+        third_options={"learning_rate": 7e-4},
     )
 
 
@@ -305,10 +306,11 @@ def test_the_recipes_accept_what_they_are_given(plan: equal_kl.EqualKl) -> None:
         found = parse_recipe(*options_of(recipe), argv=program[2:], defaults=trainer_defaults())
         options = {key: value for part in found for key, value in vars(part).items()}
         # Of three layers all, though the shipped configuration says six for the value role; or a third.
-        depth = {"ours-3": 3, "ours_third-3": 1}.get(name)
+        depth, rate = {"ours-3": (3, 1e-4), "ours_third-3": (1, 7e-4)}.get(name, (None, None))
         assert recipe == "evaluate" or {options["policy_layers"], options["value_layers"]} == {depth}
+        assert recipe == "evaluate" or options["learning_rate"] == rate
     # 1024 responses in rollouts of 16 x 2 are 32 of 2 steps; a quarter of them lies between two policies.
-    assert equal_kl_stages.our_checkpoints(plan) == [16, 32, 48, 64]
+    assert equal_kl_stages.our_checkpoints(plan, OURS) == [16, 32, 48, 64]
     assert equal_kl_stages.trl_checkpoints(plan) == [8, 16, 24, 32]
     assert stages["trl-3"].ahead == [plan.trl_folder]
     assert options["curves"]["trl-3"] == [f"trl-3-{step}" for step in (8, 16, 24, 32)]
