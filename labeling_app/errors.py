@@ -1,0 +1,33 @@
+"""What the app tells a person who asked for something that can't be.
+
+    RlhfError
+    └── LabelingError
+        ├── NotAllowed    this person may not do this
+        ├── NotFound      there is no such thing, or this person may not know of it
+        ├── Refused       what was sent is not acceptable: incomplete, too long, of the wrong form
+        └── Unavailable   the store can't be reached or written to: a full disk, a lost server
+
+The pages show the message and the remedy; no other text of an exception ever reaches a browser.
+"""
+
+from rlhf.errors import RlhfError
+
+
+class LabelingError(RlhfError):
+    """An error that is shown to the person who caused it."""
+
+
+class NotAllowed(LabelingError):
+    """This person may not do this."""
+
+
+class NotFound(LabelingError):
+    """There is no such thing, or this person may not know of it: the two can't be told apart from outside."""
+
+
+class Refused(LabelingError):
+    """What was sent is not acceptable."""
+
+
+class Unavailable(LabelingError):
+    """The store can't be reached or written to; nothing was stored."""

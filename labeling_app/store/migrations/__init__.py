@@ -1,0 +1,1 @@
+"""Numbered changes of the tables, applied in order by Alembic; `labeling_app.store.migrate` runs them."""
