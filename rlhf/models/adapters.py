@@ -51,7 +51,8 @@ def merged_adapter(model: nn.Module, adapter: str | None) -> Iterator[None]:
     beside the base.
     """
     layers = tuner_layers(model)
-    if adapter is None or not all(_can_merge(layer, adapter, tied_weights(model)) for layer in layers):
+    tied = tied_weights(model)  # once: it looks at every module
+    if adapter is None or not all(_can_merge(layer, adapter, tied) for layer in layers):
         with active_adapter(model, adapter):
             yield
         return
