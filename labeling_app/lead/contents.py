@@ -130,9 +130,9 @@ def _contract_row(fields: dict[str, Any], place: Place | None) -> Content | list
     fields = to_contract(fields)
     kind: Kind = "tie" if detect_kind(fields) == "tie" else "preference"
     if kind == "preference" and not {"chosen", "rejected"} & set(fields):
-        names = ", ".join(map(repr, fields)) or "none"
+        there = ", ".join(map(repr, fields)) or "none"
         return [
-            Problem(place, "", f"no comparison: expected 'responses', or 'chosen' and 'rejected'; columns: {names}")
+            Problem(place, "", f"no comparison: expected 'responses', or 'chosen' and 'rejected'; columns: {there}")
         ]
     if kind == "tie":
         fields["verdict"] = "tie"  # whatever it was, or wasn't yet: a task without votes is there to be judged
