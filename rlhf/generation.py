@@ -154,7 +154,7 @@ class Draw(LogitsProcessor):
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Args: input_ids [B, T], scores [B, V]: logits. Returns: these scores, infinite at the token drawn."""
-        logits = scores.float() / (self.temperature or 1.0)
+        logits = scores.float() if self.temperature in (0, 1) else scores.float() / self.temperature
         probabilities = logits.softmax(-1)
         token = logits.argmax(-1, keepdim=True) if self.temperature == 0 else self._invert(probabilities)
         self._logprobs.append(probabilities.gather(-1, token).log().squeeze(-1))
