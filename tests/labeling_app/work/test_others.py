@@ -29,7 +29,7 @@ def test_consent_is_to_the_version_that_was_read(database):
 
 
 def test_a_thread_about_an_own_item(database):
-    project, (one, other), lead = a_project(database, items=2, overlap=2), people(database, 2), a_lead(database)
+    project, (one,), lead = a_project(database, items=2, overlap=2), people(database, 1), a_lead(database)
     task = take(database, one, project)
     ask(database, one, task.assignment_id, "Is this about the film?")
     (waiting,) = threads(database, lead, project)
