@@ -24,13 +24,12 @@ def test_killed_ten_times(database, database_url):
     draw, acknowledged = random.Random(0), []
     for run in range(10):
         command = [sys.executable, "-m", "tests.labeling_app.work.killed", database_url, str(project), str(run)]
-        server = subprocess.Popen([*command, *map(str, users)], stdout=subprocess.PIPE, text=True, cwd=ROOT)
-        assert server.stdout is not None
-        # Killed after a few answers, at a moment that nobody chose.
-        lines = [server.stdout.readline() for _ in range(draw.randrange(5, 40))]
-        server.kill()
-        lines += server.stdout.readlines()
-        server.wait()
+        with subprocess.Popen([*command, *map(str, users)], stdout=subprocess.PIPE, text=True, cwd=ROOT) as server:
+            assert server.stdout is not None
+            # Killed after a few answers, at a moment that nobody chose.
+            lines = [server.stdout.readline() for _ in range(draw.randrange(5, 40))]
+            server.kill()
+            lines += server.stdout.readlines()
         acknowledged += [line.strip() for line in lines if line.endswith("\n")]
         missing = set(acknowledged) - set(stored(database))
         assert not missing
