@@ -160,6 +160,7 @@ def _rulings(session: Session, item_ids: Sequence[int]) -> dict[int, Ruling]:
 def _tally_checks(session: Session, project_id: int, tally: Tally) -> None:
     query = (
         select(Item.kind, func.count())
+        .select_from(Label)
         .join(Item, Item.id == Label.item_id)
         .where(Label.project_id == project_id, Item.kind != ItemKind.work)
         .group_by(Item.kind)
