@@ -83,7 +83,7 @@ def test_a_decided_item_becomes_gold_and_leaves_the_work(database: Database, tmp
         assert not any(session.scalars(select(Assignment.holds_slot)))
         assert {user: done for user, done in session.execute(select(Member.user_id, Member.done))} == {ann: 0, ben: 1}
     report = export_labels(database, lead, project, tmp_path / "out")
-    assert report.rows["preferences"] == 0 and report.left_out["judgements of gold items"] == 2
+    assert report.rows["preferences.jsonl"] == 0 and report.left_out["judgements of gold items"] == 2
     decide(database, lead, item, choice(1), make_gold=True)  # another answer, and nothing is counted twice
     with database.read() as session:
         assert session.get_one(Project, project).slots_total == 3
