@@ -7,7 +7,6 @@ from datetime import datetime
 from itertools import combinations
 from typing import Any
 
-import numpy as np
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
@@ -15,7 +14,7 @@ from labeling_app.access import require_lead
 from labeling_app.accounts import audit
 from labeling_app.answers import LONGEST_TEXT, Answer, parse
 from labeling_app.errors import NotFound, Refused
-from labeling_app.lead.lookup import find_project, settings_of
+from labeling_app.lead.lookup import NEWEST, find_project, settings_of
 from labeling_app.store import Database
 from labeling_app.store.tables import (
     Assignment,
@@ -127,7 +126,7 @@ def disputed(session: Session, project_id: int) -> list[tuple[int, float]]:
     """The ids of undecided items in dispute, with how much they are, the most first."""
     query = (
         select(Label.item_id, Label.answer)
-        .join(Assignment, Assignment.label_id == Label.id)
+        .join(Assignment, NEWEST)
         .join(Item, Item.id == Label.item_id)
         .join(User, User.id == Label.user_id)
         .where(*_counts(project_id), ~select(Decision.id).where(Decision.item_id == Label.item_id).exists())
@@ -145,10 +144,10 @@ def dispute(answers: Sequence[dict[str, Any]]) -> float:
     """How much people disagree: 0 where nobody says the opposite of another, and strengths are near each other."""
     couples = list(combinations(answers, 2))
     apart = [_sides_apart(one, other) for one, other in couples]
-    distances = [abs((one.get("strength") or 0) - (other.get("strength") or 0)) for one, other in couples]
+    distances: list[int] = [abs((one.get("strength") or 0) - (other.get("strength") or 0)) for one, other in couples]
     if not any(opposite for opposite, _ in apart) and max(distances) < FAR_APART:
         return 0.0
-    return float(np.mean([share for _, share in apart]) + np.mean(distances) / 100)
+    return (sum(share for _, share in apart) + sum(distances) / 100) / len(couples)
 
 
 def _sides_apart(one: dict[str, Any], other: dict[str, Any]) -> tuple[bool, float]:
@@ -157,14 +156,18 @@ def _sides_apart(one: dict[str, Any], other: dict[str, Any]) -> tuple[bool, floa
     if one["kind"] != other["kind"]:
         return True, 1.0  # a choice, and that both are bad
     differences = [abs(a - b) / 2 for a, b in zip(_signs(one), _signs(other), strict=True)]
-    return 1.0 in differences, float(np.mean(differences))
+    return 1.0 in differences, sum(differences) / len(differences)
 
 
 def _signs(answer: dict[str, Any]) -> list[int]:
     """Which of each pair of candidates is better: -1 the first, 1 the second."""
     if answer["kind"] == "ranking":
-        return [int(np.sign(a - b)) for a, b in combinations(answer["ranks"], 2)]
-    return [int(np.sign(answer.get("strength") or 0))]
+        return [_sign(a - b) for a, b in combinations(answer["ranks"], 2)]
+    return [_sign(answer.get("strength") or 0)]
+
+
+def _sign(number: int) -> int:
+    return (number > 0) - (number < 0)
 
 
 def _counts(project_id: int) -> tuple[Any, ...]:
@@ -180,7 +183,7 @@ def _counts(project_id: int) -> tuple[Any, ...]:
 def _opinions(session: Session, item_ids: Sequence[int]) -> dict[int, list[Opinion]]:
     query = (
         select(Label.item_id, User.name, Label.answer, Label.created_at)
-        .join(Assignment, Assignment.label_id == Label.id)
+        .join(Assignment, NEWEST)
         .join(User, User.id == Label.user_id)
         .where(Label.item_id.in_(item_ids), Assignment.repeat_of.is_(None))
         .order_by(Label.id)

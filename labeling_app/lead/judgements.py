@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import String, cast, func, select
 from sqlalchemy.orm import Session
 
+from labeling_app.lead.lookup import NEWEST
 from labeling_app.store.tables import Assignment, Item, ItemKind, Label, User
 
 Ints = NDArray[np.int64]
@@ -78,7 +79,7 @@ def load(session: Session, project_id: int) -> Said:
             func.length(cast(texts, String)) + func.length(cast(Item.prompt, String)),
             User.withheld,
         )
-        .join(Assignment, Assignment.label_id == Label.id)
+        .join(Assignment, NEWEST)
         .join(Item, Item.id == Label.item_id)
         .join(User, User.id == Label.user_id)
         .where(Label.project_id == project_id)

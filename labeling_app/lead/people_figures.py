@@ -109,7 +109,7 @@ def agreement_with_rest(said: Said) -> Floats:
             continue
         others = [one for one in by_item.get(int(said.item[index]), []) if said.user[one] != said.user[index]]
         if others:
-            found[index] = np.mean([same_sides(said.answers[index], said.answers[one]) for one in others])
+            found[index] = sum(same_sides(said.answers[index], said.answers[one]) for one in others) / len(others)
     return found
 
 
@@ -163,7 +163,7 @@ def _drift(said: Said, own: list[int], rest: Floats) -> Drift:
         if len(before) and len(after):
             agreements.append(float(after.mean() - before.mean()))
     known = [pace for pace in paces if np.isfinite(pace)]
-    few = f"only {len(paces)} sessions of {SHORTEST_SESSION} judgements or more" if 0 < len(paces) < 5 else None
+    few = f"few sessions of {SHORTEST_SESSION} judgements or more: {len(paces)}" if 0 < len(paces) < 5 else None
     return Drift(
         sessions=len(paces),
         pace=float(np.mean(known)) if known else None,

@@ -152,7 +152,7 @@ def test_time_against_length_and_drift_over_a_session(database: Database, clock:
         clock.forward(minutes=1)
     found = of(dashboard(database, None, project), 1)
     assert (found.drift.sessions, found.drift.pace, found.drift.agreement) == (1, 0.25, -1.0)
-    assert found.drift.warning == "only 1 sessions of 9 judgements or more"
+    assert found.drift.warning == "few sessions of 9 judgements or more: 1"
     assert (found.median_seconds, found.with_rest.of, found.with_rest.value) == (15.0, 12, 0.75)
     slow = of(dashboard(database, None, project), 2)
     assert slow.speed_and_length is None  # always ten seconds
