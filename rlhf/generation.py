@@ -20,6 +20,7 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList,
 from rlhf.data.chat import prompt_ids
 from rlhf.errors import ConfigError
 from rlhf.models.scoring import bare
+from rlhf.models.trunk import decoder_of, states_entering
 
 # Beyond so many rows the two orders of a product take the same time.
 FEW_ROWS = 128
@@ -36,12 +37,15 @@ class Generation:
         response_ids: the response's tokens, with the stop token when it was drawn, without padding.
         logprobs: the log-probability of each response token at the sampling temperature.
         finished: whether a stop token was drawn within the length.
+        states: of every token but the last, the hidden states that enter the top layers [P + R - 1, H]; None where they
+            weren't asked for.
     """
 
     prompt_ids: list[int]
     response_ids: list[int]
     logprobs: list[float]
     finished: bool
+    states: torch.Tensor | None = None
 
 
 def generate(
@@ -55,6 +59,7 @@ def generate(
     temperature: float = 1.0,
     batch_size: int = 32,
     stop_token_ids: Sequence[int] | None = None,
+    states_beneath: int | None = None,
     description: str | None = None,
 ) -> list[Generation]:
     """Sample one response for each prompt from the model's full distribution.
@@ -69,6 +74,7 @@ def generate(
         temperature: divides the logits; 0 takes the likeliest token.
         stop_token_ids: what ends a response, by default the EOS of tokenizer and model folder; an empty list lets all
             run to the end.
+        states_beneath: keep the hidden states that enter the top so many layers.
         description: shows a progress bar under that name.
 
     Returns:
@@ -93,9 +99,12 @@ def generate(
         for start in tqdm(starts, desc=description, disable=description is None, leave=False):
             batch = order[start : start + batch_size]
             draw = Draw(temperature, uniforms(seed, [numbers[i] for i in batch], max_new_tokens).to(device))
-            sampled = _sample(causal_lm, tokenizer, [ids[i] for i in batch], max_new_tokens, stops, draw)
-            for i, response, logprobs in zip(batch, sampled, draw.logprobs(), strict=True):
+            with _recording(causal_lm, states_beneath) as states:
+                sampled = _sample(causal_lm, tokenizer, [ids[i] for i in batch], max_new_tokens, stops, draw)
+            for row, (i, response, logprobs) in enumerate(zip(batch, sampled, draw.logprobs(), strict=True)):
                 results[i] = _cut(ids[i], response, logprobs, stops)
+                if states:
+                    results[i].states = _states_of(states, row, results[i])
     return [results[i] for i in range(len(ids))]
 
 
@@ -145,7 +154,7 @@ class Draw(LogitsProcessor):
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Args: input_ids [B, T], scores [B, V]: logits. Returns: these scores, infinite at the token drawn."""
-        logits = scores.float() / (self.temperature or 1.0)
+        logits = scores.float() if self.temperature in (0, 1) else scores.float() / self.temperature
         probabilities = logits.softmax(-1)
         token = logits.argmax(-1, keepdim=True) if self.temperature == 0 else self._invert(probabilities)
         self._logprobs.append(probabilities.gather(-1, token).log().squeeze(-1))
@@ -236,6 +245,21 @@ def _sample(
         logits_processor=LogitsProcessorList([draw]),
     )
     return output[:, width:].tolist()  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _recording(causal_lm: Any, depth: int | None) -> Iterator[list[torch.Tensor]]:
+    """The states [B, T, H] of each forward in the block: first of the padded prompts, then of each drawn token."""
+    if depth is None:
+        yield []
+        return
+    with states_entering(decoder_of(causal_lm), [depth]) as states:
+        yield states[depth]
+
+
+def _states_of(states: list[torch.Tensor], row: int, response: Generation) -> torch.Tensor:
+    prompt = states[0][row, -len(response.prompt_ids) :]
+    return torch.cat([prompt, *(step[row] for step in states[1 : len(response.response_ids)])])
 
 
 def _cut(prompt: list[int], response: list[int], logprobs: list[float], stops: list[int]) -> Generation:

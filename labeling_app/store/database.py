@@ -15,14 +15,15 @@ from typing import Any
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, TimeoutError
 from sqlalchemy.orm import Session
 
 from labeling_app.errors import Unavailable
 from rlhf.errors import ConfigError, MissingDependencyError
 
 PATIENCE_SECONDS = 30.0
-POOL_SIZE = 20
+# Together below the 100 connections that PostgreSQL allows by default.
+POOL_SIZE, POOL_OVERFLOW = 20, 60
 
 
 def utc_now() -> datetime:
@@ -105,7 +106,7 @@ _KNOWN = "use a path such as labels.db, or postgresql+psycopg://user@host/name."
 
 def _sqlite(url: sqlalchemy.URL) -> Engine:
     arguments = {"check_same_thread": False, "timeout": PATIENCE_SECONDS}
-    engine = sqlalchemy.create_engine(url, connect_args=arguments, pool_size=POOL_SIZE, max_overflow=POOL_SIZE)
+    engine = sqlalchemy.create_engine(url, connect_args=arguments, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW)
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, record: Any) -> None:
@@ -128,7 +129,7 @@ def _sqlite(url: sqlalchemy.URL) -> Engine:
 
 def _postgresql(url: sqlalchemy.URL) -> Engine:
     try:
-        return sqlalchemy.create_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_pre_ping=True)
+        return sqlalchemy.create_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW, pool_pre_ping=True)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise MissingDependencyError("psycopg[binary]", "postgresql", "A PostgreSQL database") from error
 
@@ -138,6 +139,8 @@ def _translated() -> Iterator[None]:
     """What the database refuses, as an error that a person can act on. A violated constraint is a mistake of ours."""
     try:
         yield
+    except TimeoutError as error:
+        raise Unavailable("The database is too busy.", remedy="try again in a moment; nothing was stored.") from error
     except OperationalError as error:
         raise Unavailable(
             f"The database can't be used: {_first_line(error)}",

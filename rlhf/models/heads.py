@@ -89,11 +89,24 @@ def _logprobs_without_gradient(
     for start in range(0, len(labels), chunk):
         part = slice(start, start + chunk)
         logits = lm_head(hidden[part]).float().div_(temperature)
-        normalizer = logits.logsumexp(-1)
-        logprobs[part] = logits.gather(-1, labels[part, None]).squeeze(-1) - normalizer
-        expected = torch.linalg.vecdot((logits - normalizer[:, None]).exp_(), logits)
-        entropies[part] = normalizer - expected
+        logprobs[part], entropies[part], _, _ = _of_logits(logits, labels[part])
     return logprobs, entropies
+
+
+def _of_logits(
+    logits: torch.Tensor, labels: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What logits [N, V] say of labels [N], with as few passes over the vocabulary as possible; overwrites the logits.
+
+    Returns:
+        Log-probabilities [N], entropies [N]; the probabilities times a factor [N, V], and that factor [N].
+    """
+    logits.sub_(logits.amax(-1, keepdim=True))
+    weights = logits.exp()
+    total = weights.sum(-1)
+    normalizer = total.log()
+    logprobs = logits.gather(-1, labels[:, None]).squeeze(-1) - normalizer
+    return logprobs, normalizer - torch.linalg.vecdot(weights, logits) / total, weights, total
 
 
 def _is_frozen_linear(head: nn.Module) -> bool:
@@ -134,11 +147,9 @@ class _FrozenHeadLogprobs(torch.autograd.Function):
         for start in range(0, len(labels), chunk):
             part = slice(start, start + chunk)
             logits = nn.functional.linear(hidden[part], weight, bias).float().div_(temperature)
-            normalizer = logits.logsumexp(-1, keepdim=True)
-            probabilities = (logits - normalizer).exp_()
-            logprobs[part] = (logits.gather(-1, labels[part, None]) - normalizer).squeeze(-1)
-            entropies[part] = normalizer.squeeze(-1) - (probabilities * logits).sum(-1)
-            gradient[part] = (weight[labels[part]] - probabilities.to(weight.dtype) @ weight) / temperature
+            logprobs[part], entropies[part], weights, total = _of_logits(logits, labels[part])
+            expected = weights.to(weight.dtype) @ weight / total[:, None].to(weight.dtype)
+            gradient[part] = (weight[labels[part]] - expected) / temperature
         ctx.save_for_backward(gradient)
         ctx.mark_non_differentiable(entropies)
         return logprobs, entropies

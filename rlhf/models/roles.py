@@ -29,7 +29,7 @@ class Sequences:
         attention_mask: [B, P + R], True where a token is real.
         prompt_width: P.
         trunk: for "policy" (and reference) and "value" the states that enter the layers they train, [B, P + R, H];
-            empty where nothing is kept.
+            nothing for a role whose states aren't kept, or not known yet.
     """
 
     input_ids: torch.Tensor
@@ -108,6 +108,19 @@ class Reading(NamedTuple):
     values: torch.Tensor
 
 
+class RewardReading(NamedTuple):
+    """What reward roles on the shared base make of whole sequences, N in all.
+
+    Attributes:
+        scores: [roles, N], float32.
+        value_states: for each batch the states that enter the layers that the value role trains, [B, T, H]; None where
+            it doesn't stand on the same layers.
+    """
+
+    scores: torch.Tensor
+    value_states: list[torch.Tensor] | None
+
+
 class Roles(nn.Module, ABC):
     """Policy, reference and value of one PPO run. Stepping one leaves the others as they are.
 
@@ -166,8 +179,19 @@ class Roles(nn.Module, ABC):
         return super().train(False)
 
     def run_trunk(self, sequences: Sequences) -> Sequences:
-        """The sequences with the states beneath what is trained, where they can be kept for the whole rollout."""
+        """The sequences with the states beneath what is trained, where they can be kept for the whole rollout.
+
+        A role's states that they have already are left as they are.
+        """
         return sequences
+
+    @property
+    def depth_above_sampled_states(self) -> int | None:
+        """The top layers beneath which sampling computes the very states that are kept for the policy.
+
+        None where it doesn't, or where they are needed for another role too.
+        """
+        return None
 
     @property
     def device(self) -> torch.device:

@@ -11,7 +11,7 @@ adapter, for value the adapter that it is a copy of. It is run once per rollout,
 
 import copy
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from rlhf.models.heads import ScalarHead
 from rlhf.models.lora_linear import fuse_lora
 from rlhf.models.roles import (
     PolicyAndValues,
+    RewardReading,
     Roles,
     Sequences,
     Texts,
@@ -38,7 +39,7 @@ from rlhf.models.roles import (
     text_logprobs,
 )
 from rlhf.models.scoring import bare, hidden_states
-from rlhf.models.trunk import DecoderTop, check_depth, check_trunk, decoder_of, run_bottom
+from rlhf.models.trunk import DecoderTop, check_depth, check_trunk, decoder_of, run_bottom, states_entering
 
 POLICY, REFERENCE, VALUE, REWARD = "default", "reference", "value", "reward"
 SCORE_WEIGHT = "base_model.model.score.weight"
@@ -153,7 +154,7 @@ class SharedRoles(Roles):
         self.value_head.requires_grad_(True)
 
     def forward(self, sequences: Sequences, texts: Texts | None = None) -> PolicyAndValues:
-        sequences = self._with_trunk(sequences)
+        sequences = self.run_trunk(sequences)
         with active_adapter(self.model, POLICY):
             logprobs, entropies = self._logprobs(sequences)
             of_texts = None if texts is None else self._text_logprobs(texts)
@@ -182,41 +183,52 @@ class SharedRoles(Roles):
         """The last hidden states under the active adapter, [B, P + R, H]."""
         if role not in self.kept:
             return hidden_states(self.model, sequences.input_ids, sequences.attention_mask)
-        states = self._with_trunk(sequences).trunk[role]
+        states = self._with_trunk(sequences, [role]).trunk[role]
         return self._tops[self.kept[role]](states, sequences.attention_mask)
 
-    def _with_trunk(self, sequences: Sequences) -> Sequences:
-        return sequences if sequences.trunk or not self.kept else self.run_trunk(sequences)
+    def run_trunk(self, sequences: Sequences) -> Sequences:
+        return self._with_trunk(sequences, self.kept)
 
     @torch.no_grad()
-    def run_trunk(self, sequences: Sequences) -> Sequences:
-        trunk: dict[str, torch.Tensor] = {}
+    def _with_trunk(self, sequences: Sequences, roles: Iterable[str]) -> Sequences:
+        """The sequences with the kept states of some roles; those that are there already are left as they are."""
+        trunk = dict(sequences.trunk)
+        missing = {role: self.kept[role] for role in roles if role not in trunk}
         decoder = decoder_of(bare(self.model))
-        for adapter in {self.beneath[role] for role in self.kept}:
-            depths = {role: depth for role, depth in self.kept.items() if self.beneath[role] == adapter}
+        for adapter in {self.beneath[role] for role in missing}:
+            depths = {role: depth for role, depth in missing.items() if self.beneath[role] == adapter}
             with active_adapter(self.model, adapter):
                 states = run_bottom(decoder, list(depths.values()), sequences.input_ids, sequences.attention_mask)
             trunk |= {role: states[depth] for role, depth in depths.items()}
         return sequences.with_trunk(trunk)
 
+    @property
+    def depth_above_sampled_states(self) -> int | None:
+        # Merged adapters compute the same as adapters beside the base in float32 only.
+        exact = next(self.model.parameters()).dtype == torch.float32
+        alone = "value" not in self.kept or self.beneath["value"] != self.beneath["policy"]
+        return self.kept.get("policy") if exact and alone else None
+
     @torch.no_grad()
-    def reward_scores(self, batches: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+    def reward_scores(self, batches: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> RewardReading:
         """Scores of whole sequences by each reward role, at their last real tokens.
 
         Args:
             batches: token ids and attention mask, [B, T] each.
 
-        Returns:
-            [roles, sequences of all batches], float32.
+        Raises:
+            ModelError: there is no reward role.
         """
-        scores = []
-        for number, head in enumerate(self.reward_heads):
-            with active_adapter(self.model, reward_name(number)):
-                parts = [last_token_scores(head, hidden_states(self.model, *batch), batch[1]) for batch in batches]
-            scores.append(torch.cat(parts))
-        if not scores:
+        if not self.reward_heads:
             raise ModelError("These roles have no reward adapter.", remedy="give a reward model or a reward function.")
-        return torch.stack(scores)
+        scores, depth = [], self.kept.get("value") if self.beneath["value"] == VALUE else None
+        with states_entering(decoder_of(bare(self.model)), [depth] if depth else []) as states:
+            for number, head in enumerate(self.reward_heads):
+                with active_adapter(self.model, reward_name(number)):
+                    parts = [last_token_scores(head, hidden_states(self.model, *batch), batch[1]) for batch in batches]
+                scores.append(torch.cat(parts))
+        # The value role is a copy of the first reward role.
+        return RewardReading(torch.stack(scores), states[depth][: len(batches)] if depth else None)
 
     def move_reference(self, share: float) -> None:
         if not self.reference_moves:

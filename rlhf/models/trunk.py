@@ -5,7 +5,8 @@ reference and value. `DecoderTop` is a view on the model's own top layers, not a
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -47,6 +48,38 @@ def decoder_options(attention_mask: torch.Tensor) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def states_entering(
+    decoder: Any, depths: Sequence[int], *, stop_at: int | None = None
+) -> Iterator[dict[int, list[torch.Tensor]]]:
+    """Collect the hidden states that enter the top K layers, for each K of `depths`, from every forward in the block.
+
+    Args:
+        decoder: the stack of L layers.
+        depths: numbers of top layers, each from 1 to L; at K = L the states are the embeddings.
+        stop_at: end each forward, by an exception, before so many top layers.
+
+    Yields:
+        For each K a list that grows by one tensor [B, T, H], without gradient, in each forward.
+    """
+    states: dict[int, list[torch.Tensor]] = {depth: [] for depth in depths}
+
+    def keep(depth: int) -> Any:
+        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            states[depth].append((args[0] if args else kwargs["hidden_states"]).detach())
+            if depth == stop_at:
+                raise _Reached
+
+        return hook
+
+    handles = [decoder.layers[-k].register_forward_pre_hook(keep(k), with_kwargs=True) for k in states]
+    try:
+        yield states
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
 @torch.no_grad()
 def run_bottom(
     decoder: Any, depths: Sequence[int], input_ids: torch.Tensor, attention_mask: torch.Tensor
@@ -62,26 +95,9 @@ def run_bottom(
     Returns:
         For each K a tensor [B, T, H] without gradient.
     """
-    states: dict[int, torch.Tensor] = {}
-    last = min(depths)
-
-    def keep(depth: int) -> Any:
-        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            states[depth] = (args[0] if args else kwargs["hidden_states"]).detach()
-            if depth == last:
-                raise _Reached
-
-        return hook
-
-    handles = [decoder.layers[-k].register_forward_pre_hook(keep(k), with_kwargs=True) for k in set(depths)]
-    try:
+    with states_entering(decoder, depths, stop_at=min(depths)) as states, suppress(_Reached):
         decoder(input_ids=input_ids, **decoder_options(attention_mask))
-    except _Reached:
-        pass
-    finally:
-        for handle in handles:
-            handle.remove()
-    return states
+    return {depth: found[0] for depth, found in states.items()}
 
 
 class DecoderTop:

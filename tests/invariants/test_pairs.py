@@ -192,7 +192,7 @@ def test_so_does_one_that_is_a_role_on_the_policys_base(trained, folders):
     rows = zip(PROMPTS, COMPLETIONS, strict=True)
     ids = [(tokenizer(prompt + completion + tokenizer.eos_token)["input_ids"], []) for prompt, completion in rows]
     input_ids, mask, _ = pad_sequences(ids, tokenizer.pad_token_id)
-    assert roles.reward_scores([(input_ids, mask)])[0].tolist() == pytest.approx(expected, abs=1e-5)
+    assert roles.reward_scores([(input_ids, mask)]).scores[0].tolist() == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("form", ["plain", "chat"])

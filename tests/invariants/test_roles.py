@@ -44,7 +44,7 @@ def what_roles_say(roles: Roles) -> dict[str, torch.Tensor]:
     output = roles(SEQUENCES)
     said = {"policy": output.logprobs, "value": output.values, "reference": roles.reference_logprobs(SEQUENCES)}
     if isinstance(roles, SharedRoles):
-        said["reward"] = roles.reward_scores([(IDS, IDS != 0)])
+        said["reward"] = roles.reward_scores([(IDS, IDS != 0)]).scores
     return said
 
 

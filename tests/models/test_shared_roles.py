@@ -34,7 +34,7 @@ def sequences():
 def test_the_value_role_starts_as_the_reward_model(folders, layers):
     roles = build(folders, policy_layers=2, value_layers=layers)
     values = roles(sequences()).values
-    scores = roles.reward_scores([(IDS, MASK)])[0]
+    scores = roles.reward_scores([(IDS, MASK)]).scores[0]
     torch.testing.assert_close(values[0, -1], scores[0], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(values[1, 2], scores[1], atol=1e-5, rtol=1e-5)
 

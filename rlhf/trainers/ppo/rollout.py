@@ -108,7 +108,7 @@ def sampled_logprobs(generations: Sequence[Generation], response_mask: torch.Ten
 
 
 def pad_generations(generations: Sequence[Generation], pad_token_id: int, device: torch.device) -> Sequences:
-    """One batch of prompts, padded on the left, and responses, padded on the right."""
+    """One batch of prompts, padded on the left, and responses, padded on the right; with the policy's kept states."""
     prompt_width = max(len(g.prompt_ids) for g in generations)
     response_width = max(max(len(g.response_ids) for g in generations), 1)
     input_ids = torch.full((len(generations), prompt_width + response_width), pad_token_id)
@@ -117,7 +117,21 @@ def pad_generations(generations: Sequence[Generation], pad_token_id: int, device
         columns = slice(prompt_width - len(g.prompt_ids), prompt_width + len(g.response_ids))
         input_ids[row, columns] = torch.tensor([*g.prompt_ids, *g.response_ids])
         attention_mask[row, columns] = True
-    return Sequences(input_ids.to(device), attention_mask.to(device), prompt_width, trunk={})
+    sequences = Sequences(input_ids.to(device), attention_mask.to(device), prompt_width, trunk={})
+    return with_states(sequences, "policy", [g.states for g in generations])
+
+
+def with_states(sequences: Sequences, role: str, states: Sequence[torch.Tensor | None]) -> Sequences:
+    """The sequences with a role's states [T, H] in place, from each one's first token on; zeros where unknown."""
+    known = [(row, one) for row, one in enumerate(states) if one is not None]
+    if not known:
+        return sequences
+    first = known[0][1]
+    placed = first.new_zeros(*sequences.input_ids.shape, first.shape[-1])
+    starts = sequences.attention_mask.int().argmax(-1).tolist()
+    for row, one in known:
+        placed[row, starts[row] : starts[row] + len(one)] = one
+    return sequences.with_trunk(sequences.trunk | {role: placed})
 
 
 def minibatch_rows(

@@ -27,16 +27,20 @@ class Scores:
         parts: each reward's own score by its name, unweighted, [B].
         tokens: the weighted sum of rewards given token by token, [B, R] with zeros after each response's end; None
             without such a reward.
+        value_states: what a reward role computed of each sequence [P + R, H] beneath the layers that the value role
+            trains, where it read the very same tokens; None for the others.
     """
 
     total: torch.Tensor
     parts: dict[str, torch.Tensor] = field(default_factory=dict)
     tokens: torch.Tensor | None = None
+    value_states: list[torch.Tensor | None] = field(default_factory=list)
 
     def to(self, device: torch.device) -> "Scores":
         """The same on a device."""
         tokens = None if self.tokens is None else self.tokens.to(device)
-        return Scores(self.total.to(device), {name: part.to(device) for name, part in self.parts.items()}, tokens)
+        parts = {name: part.to(device) for name, part in self.parts.items()}
+        return Scores(self.total.to(device), parts, tokens, self.value_states)
 
 
 class Scorer:
@@ -101,9 +105,9 @@ class Scorer:
             TrainingError: when a reward returns no finite number for a response.
         """
         texts = further_columns(rows, generations) | completions_of(self.tokenizer, rows, generations)
-        scores = Scores(torch.zeros(len(rows)))
+        scores = Scores(torch.zeros(len(rows)), value_states=[None] * len(rows))
         if self.roles is not None or self.members:
-            by_models = self._by_reward_models(rows, generations, texts)
+            by_models = self._by_reward_models(rows, generations, texts, scores)
             self._add(scores, REWARD_MODEL, self.model_weight, self.combine(by_models))
         for reward, weight in zip(self.rewards, self.weights, strict=True):
             self._add(scores, reward.name, weight, torch.tensor(_finite(reward(**texts), reward.name)))
@@ -123,14 +127,23 @@ class Scorer:
         scores.parts[name] = torch.tensor([sum(numbers) for numbers in lists], dtype=torch.float32)
 
     def _by_reward_models(
-        self, rows: Sequence[dict[str, Any]], generations: Sequence[Generation], texts: dict[str, list[Any]]
+        self,
+        rows: Sequence[dict[str, Any]],
+        generations: Sequence[Generation],
+        texts: dict[str, list[Any]],
+        scores: Scores,
     ) -> torch.Tensor:
-        """The scores of every member, [members, B]."""
+        """The scores of every member, [members, B]; what a role leaves for the value role goes to `scores`."""
         own = [torch.tensor(_finite(member(**texts), member.name))[None] for member in self.members]
         if self.roles is None:
             return torch.cat(own)
-        parts = zip(rows, generations, texts["completions"], strict=True)
-        return torch.cat([self._by_roles(self.roles, [self._as_read(*part) for part in parts]), *own])
+        ids = [self._as_read(*part) for part in zip(rows, generations, texts["completions"], strict=True)]
+        by_roles, states = self._by_roles(self.roles, ids)
+        for number, (read, one) in enumerate(zip(ids, generations, strict=True)):
+            tokens = [*one.prompt_ids, *one.response_ids]
+            if states and read[: len(tokens)] == tokens:
+                scores.value_states[number] = states[number][: len(tokens)]
+        return torch.cat([by_roles, *own])
 
     def _as_read(self, row: dict[str, Any], generation: Generation, completion: Any) -> list[int]:
         """A response after its prompt, as a reward role reads them; a prompt of token ids is taken as it is."""
@@ -140,16 +153,24 @@ class Scorer:
             )
         return encode_completion(self.tokenizer, row["prompt"], completion).input_ids
 
-    def _by_roles(self, roles: SharedRoles, ids: Sequence[list[int]]) -> torch.Tensor:
+    def _by_roles(self, roles: SharedRoles, ids: Sequence[list[int]]) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
+        """The roles' scores, [roles, B], and by number the states of each sequence that the value role can use."""
         by_length = torch.tensor([len(row) for row in ids]).argsort(stable=True)
+        parts = torch.split(by_length, self.batch_size)
         batches = []
-        for rows in torch.split(by_length, self.batch_size):
+        for rows in parts:
             batch: list[tuple[list[int], list[int]]] = [(ids[i], []) for i in rows.tolist()]
             input_ids, mask, _ = pad_sequences(batch, self.tokenizer.pad_token_id)
             batches.append((input_ids.to(roles.device), mask.to(roles.device)))
+        read = roles.reward_scores(batches)
         scores = torch.empty(len(roles.reward_heads), len(ids))
-        scores[:, by_length] = roles.reward_scores(batches).cpu()
-        return scores
+        scores[:, by_length] = read.scores.cpu()
+        kept = zip(parts, read.value_states, strict=True) if read.value_states else ()
+        return scores, {
+            number: states[-len(ids[number]) :]  # without the padding on the left
+            for rows, batch_states in kept
+            for number, states in zip(rows.tolist(), batch_states, strict=True)
+        }
 
 
 def _require_pairs(option: str, rewards: Sequence[Any], weights: Sequence[float] | None) -> None:

@@ -6,7 +6,7 @@ any on-policy loop needs of the Trainer.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,10 @@ from rlhf.trainers.ppo.losses import policy_loss, value_loss
 from rlhf.trainers.ppo.meter import Meter
 from rlhf.trainers.ppo.on_policy import OnPolicyTrainer
 from rlhf.trainers.ppo.pretraining import PretrainingMix, require_coefficient_and_texts
-from rlhf.trainers.ppo.rollout import MicroBatch, RoleOutputs, Rollout, pad_generations, sampled_logprobs
+from rlhf.trainers.ppo.rollout import MicroBatch, RoleOutputs, Rollout, pad_generations, sampled_logprobs, with_states
 from rlhf.trainers.ppo.schedule import require_distinct_names, require_known_metric, stop_token_ids
 from rlhf.trainers.ppo.score_shaping import ScoreShaper
-from rlhf.trainers.ppo.scoring import Scorer, ask, completions_of
+from rlhf.trainers.ppo.scoring import Scorer, Scores, ask, completions_of
 
 # Held-out prompts have random numbers of their own, the same at every evaluation: figures differ by the policy alone.
 EVALUATION_STREAM = 2**32
@@ -116,7 +116,7 @@ class PPOTrainer(OnPolicyTrainer):
         # 3. Reference and value run over them; the policy too, unless sampling has given its log-probabilities exactly.
         sampled = sampled_logprobs(generations, mask)
         self._sampling_is_exact = self._compare_sampling(sequences, sampled) and self._rollouts_made > 0
-        outputs = self._run_roles(sequences, sampled)
+        outputs = self._run_roles(sequences, sampled, scores)
         logprobs, values = outputs.logprobs, outputs.values
         if self._rollouts_made == 0:
             values = self._calibrate(values, earned if scores.tokens is None else earned + scores.tokens.sum(-1), mask)
@@ -154,17 +154,35 @@ class PPOTrainer(OnPolicyTrainer):
                 stop_token_ids=self.stop_token_ids,
                 seed=seed,
                 rows=numbers,
+                states_beneath=self.roles.depth_above_sampled_states,
             )
 
-    def _run_roles(self, sequences: Sequences, sampled: torch.Tensor) -> RoleOutputs:
-        """Run the roles over the sequences. Those of similar length go together, without their padding."""
+    def _run_roles(self, sequences: Sequences, sampled: torch.Tensor, scores: Scores) -> RoleOutputs:
+        """Run the roles over the sequences, as far as sampling and scoring have not done that already.
+
+        Sequences of similar length go together, without their padding.
+        """
+        if not self._sampling_is_exact:
+            sequences = sequences.with_trunk({})
+        sequences = with_states(sequences, "value", scores.value_states)
         outputs = RoleOutputs.empty(sequences)
-        by_length = sequences.attention_mask.sum(-1).argsort(stable=True)
-        for rows in torch.split(by_length, self.args.local_rollout_forward_batch_size):
+        for rows, has_value_states in self._batches(sequences, scores):
             part = sequences.select(rows)
+            if not has_value_states:
+                part.trunk.pop("value", None)
             known = sampled[rows, : part.response_mask.shape[1]] if self._sampling_is_exact else None
             outputs.put(rows, self.roles.read(part, known))
         return outputs
+
+    def _batches(self, sequences: Sequences, scores: Scores) -> Iterator[tuple[torch.Tensor, bool]]:
+        """Rows that go together, and whether scoring has left the states that the value role needs."""
+        known = torch.tensor([states is not None for states in scores.value_states], device=sequences.input_ids.device)
+        by_length = sequences.attention_mask.sum(-1).argsort(stable=True)
+        for has_states in (True, False):
+            rows = by_length[known[by_length] == has_states]
+            for part in torch.split(rows, self.args.local_rollout_forward_batch_size):
+                if len(part):
+                    yield part, has_states
 
     def _calibrate(self, values: torch.Tensor, earned: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Shift the values, once, to the mean of what the responses of the first rollout earned, [B].
@@ -194,7 +212,7 @@ class PPOTrainer(OnPolicyTrainer):
         another policy: with its log-probabilities the first ratio would not be 1.
         """
         rows = torch.arange(min(PROBED_RESPONSES, len(sampled)), device=sampled.device)
-        part = sequences.select(rows)
+        part = sequences.with_trunk({}).select(rows)
         mask = part.response_mask
         gap = (self.roles.policy_logprobs(part) - sampled[rows, : mask.shape[1]]).abs() * mask
         self.meter.add("policy/sampling_gap", gap, mask)
@@ -284,12 +302,13 @@ class PPOTrainer(OnPolicyTrainer):
     def _answer_held_out(self, rows: Sequence[dict[str, Any]], numbers: Sequence[int]) -> HeldOutAnswers:
         generations = self._answer(rows, seed=self.args.seed + EVALUATION_STREAM, numbers=numbers)
         sequences = pad_generations(generations, self._tokenizer.pad_token_id, self.roles.device)
-        outputs = self._run_roles(sequences, sampled_logprobs(generations, sequences.response_mask))
+        scores = self.scorer(rows, generations)
+        outputs = self._run_roles(sequences, sampled_logprobs(generations, sequences.response_mask), scores)
         kl = (outputs.logprobs - outputs.reference_logprobs) * outputs.sequences.response_mask
         texts = completions_of(self._tokenizer, rows, generations)
         return HeldOutAnswers(
             generations=generations,
-            scores=self.scorer(rows, generations),
+            scores=scores,
             kl=kl.sum(-1).cpu(),
             judged={judge.name: ask(judge, rows, texts, generations) for judge in self.judges},
             **texts,

@@ -141,7 +141,7 @@ def _results(roles: Roles, sequences: Sequences) -> dict[str, torch.Tensor]:
     seen: PolicyAndValues = roles(sequences)
     results = {"policy": seen.logprobs, "value": seen.values, "reference": roles.reference_logprobs(sequences)}
     if isinstance(roles, SharedRoles) and len(roles.reward_heads):
-        results["reward"] = roles.reward_scores([(sequences.input_ids, sequences.attention_mask)])
+        results["reward"] = roles.reward_scores([(sequences.input_ids, sequences.attention_mask)]).scores
     return results
 
 
