@@ -51,6 +51,10 @@ class Database:
         self.url = as_url(url)
         self.now = now
         self.engine = _sqlite(self.url) if self.is_sqlite else _postgresql(self.url)
+        # By default each of PostgreSQL's statements sees what was committed before it; SQLite's see what the first did.
+        self._reading = (
+            self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
+        )
         self._writer: AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else nullcontext()
 
     @property
@@ -65,7 +69,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A transaction that writes nothing; it sees one state of the store throughout."""
-        with _translated(), Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with _translated(), Session(self._reading, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
