@@ -1,14 +1,14 @@
 """What stands around the application, as ASGI middleware: it sees every request before FastAPI and Gradio do.
 
-Gradio answers some of its routes to anybody (start-up events, its theme, a heartbeat that streams), and reflects any origin
-on a host name other than localhost. So nothing under /app is reached without a session, and nothing is changed from another
-origin.
+Gradio answers some of its routes to anybody (start-up events, its theme, a heartbeat that streams), and reflects any
+origin on a host name other than localhost. So nothing under /app is reached without a session, and nothing is changed
+from another origin.
 """
 
 import json
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +19,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from labeling_app.accounts.sessions import Person, user_of
 from labeling_app.store import Database
 
-Scope = dict[str, Any]
+Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -34,7 +34,7 @@ POLICY = (
 )
 HEADERS = {
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # with "no-referrer" a form would send its origin as null
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
     "cross-origin-opener-policy": "same-origin",
 }

@@ -10,6 +10,7 @@ __all__ = ["build", "head", "theme"]
 
 def build(database: Database) -> gr.Blocks:
     """All pages."""
+    blocks: gr.Blocks
     with gr.Blocks(title="Labeling", analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
         annotation_page(database)
     return blocks
@@ -22,7 +23,6 @@ def head() -> str:
 
 def theme() -> gr.themes.Base:
     """The system's typeface, restrained; light and dark follow the system."""
-    fonts = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
-    return gr.themes.Default(
-        primary_hue="blue", neutral_hue="zinc", font=fonts, font_mono=["ui-monospace", "monospace"]
-    )
+    letters = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
+    code = ["ui-monospace", "monospace"]
+    return gr.themes.Default(primary_hue="blue", neutral_hue="zinc", font=letters, font_mono=code)

@@ -6,14 +6,17 @@ person's own; the order of the sides never leaves the server.
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from labeling_app.errors import LabelingError, NotFound
+from labeling_app.errors import LabelingError, NotFound, Refused
 from labeling_app.store import Database
-from labeling_app.web.pages.view import View, view_of
+from labeling_app.web.pages.render import text_html
+from labeling_app.web.pages.view import CORRECTION, View, view_of
 from labeling_app.work.claims import last_finished, next_task, renew, reopen
 from labeling_app.work.consent import consent, current_guidelines
 from labeling_app.work.drafts import save_draft
@@ -40,12 +43,25 @@ SKIP_REASONS = (
 RENEW_SECONDS = 60
 HIDDEN = "machinery"
 KEYS = (
-    "**1 … 3** A is better, much to a bit · **4** equal · **5 … 7** B is better, a bit to much · **X** both bad · **S** skip, "
-    "then a reason · **U** undo · **Enter** submits where more than the choice is asked · **Esc** closes"
+    "**1 … 3** A is better, much to a bit · **4** equal · **5 … 7** B is better, a bit to much · **X** both bad · "
+    "**S** skip, then a reason · **U** undo · **Enter** submits where more than the choice is asked · **Esc** closes"
 )
 
 Update = dict[str, Any]
 Values = list[Any]
+
+
+NO_PROJECT = View(item="", notice="### No project yet\nThe lead has not begun a project. Look again later.")
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What an event of the page brings: project, item, what the script tells, and the rationale."""
+
+    project: int
+    item: str
+    told: dict[str, Any]
+    rationale: str
 
 
 class AnnotationPage:
@@ -120,28 +136,28 @@ class AnnotationPage:
         self.on(self.both_bad.click, partial(self.choose, {"kind": "both_bad"}))
         for button, reason in self.reasons:
             self.on(button.click, partial(self.answer, {"kind": "skip", "reason": reason}))
-        self.on(self.submit.click, partial(self.answer, None))
+        self.on(self.submit.click, self.answer_marked)
         self.on(self.undo.click, self.take_back)
         self.on(self.agree.click, self.consent)
-        for event in (self.again.click, self.project.input):
-            self.on(event, self.serve)
-        self.rationale.input(
-            self.keep_draft, [self.item, self.rationale], None, api_visibility="private", show_progress="hidden",
-            trigger_mode="always_last",
-        )  # fmt: skip
-        self.timer.tick(self.keep_lease, [self.item], None, api_visibility="private", show_progress="hidden")
-        gr.on(
-            [_root().load],
-            self.open,
-            None,
-            [self.project, *self.outputs()],
-            api_visibility="private",
-            show_progress="hidden",
-        )
+        self.on(self.again.click, self.serve)
+        self.on(self.project.input, self.serve)
+        quiet: Update = {"api_visibility": "private", "show_progress": "hidden"}
+        typed = [self.item, self.rationale]
+        self.rationale.input(self.keep_draft, typed, None, trigger_mode="always_last", **quiet)
+        self.timer.tick(self.keep_lease, [self.item], None, **quiet)
+        _root().load(self.open, None, [self.project, *self.outputs()], **quiet)
 
-    def on(self, event: Callable[..., Any], handler: Callable[..., Any]) -> None:
+    def on(self, event: Callable[..., Any], verb: Callable[[int, Sent], Values]) -> None:
+        """Let an event of the page run a verb. What it refuses is said in words, and the page stays as it is."""
+
+        def handle(project: int, item: str, facts: str, rationale: str, request: gr.Request) -> Values:
+            try:
+                return verb(person(request), Sent(project or 0, item, told(facts), rationale.strip()))
+            except LabelingError as error:
+                return self.not_saved(error)
+
         event(
-            handler,
+            handle,
             [self.project, self.item, self.facts, self.rationale],
             self.outputs(),
             api_visibility="private",
@@ -151,107 +167,88 @@ class AnnotationPage:
 
     def outputs(self) -> list[Any]:
         return [
-            self.item, self.notice, self.guidelines, self.agree, self.again, self.work, self.given, self.prompt,
-            *self.responses, self.lengths, self.progress, self.saved, self.rationale, self.submit,
+            self.saved, self.item, self.notice, self.guidelines, self.agree, self.again, self.work, self.given,
+            self.prompt, *self.responses, self.lengths, self.progress, self.rationale, self.submit,
         ]  # fmt: skip
 
     def open(self, request: gr.Request) -> Values:
         """The page is loaded: the newest project, and the item that is still in this person's hands."""
-        projects = open_projects(self.database, person(request))
-        choices = [(line.name, line.id) for line in projects]
-        if not projects:
-            view = View(item="", notice="### No project yet\nThe lead has not begun a project. Look again later.")
-            return [gr.update(choices=[], value=None), *self.values(view)]
-        return [gr.update(choices=choices, value=projects[0].id), *self.serve(projects[0].id, "", "", "", request)]
+        try:
+            projects = open_projects(self.database, person(request))
+            if not projects:
+                return [gr.update(choices=[], value=None), *self.values(NO_PROJECT)]
+            newest = Sent(projects[0].id, "", {}, "")
+            choices = [(line.name, line.id) for line in projects]
+            return [gr.update(choices=choices, value=newest.project), *self.serve(person(request), newest)]
+        except LabelingError as error:
+            return [gr.skip(), *self.not_saved(error)]
 
-    def serve(self, project: int | None, item: str, facts: str, rationale: str, request: gr.Request) -> Values:
+    def serve(self, user: int, sent: Sent) -> Values:
         """The item in this person's hands, or a new one."""
-        return self.guarded(
-            lambda user: self.show(user, project, view_of(next_task(self.database, user, project or 0))), request
-        )
+        return self.show(user, sent.project, view_of(next_task(self.database, user, sent.project)))
 
-    def choose(
-        self, fields: Update, project: int, item: str, facts: str, rationale: str, request: gr.Request
-    ) -> Values:
-        """A choice: it is the whole answer, unless the project asks for more; then it is only marked."""
-        told = _told(facts)
-        if told.get("by_enter"):
-            return [gr.skip()] * len(self.outputs())  # the page has marked it; Enter sends it
-        return self.answer(fields, project, item, facts, rationale, request)
+    def choose(self, fields: Update, user: int, sent: Sent) -> Values:
+        """A choice is the whole answer, unless the project asks for more: then the page marks it, and Enter sends it."""
+        if sent.told.get("by_enter"):
+            return [gr.skip()] * len(self.outputs())
+        return self.answer(fields, user, sent)
 
-    def answer(
-        self, fields: Update | None, project: int, item: str, facts: str, rationale: str, request: gr.Request
-    ) -> Values:
+    def answer_marked(self, user: int, sent: Sent) -> Values:
+        marked = sent.told.get("selected")
+        if not isinstance(marked, dict):
+            raise Refused("Nothing is chosen.", remedy="choose a side first.")
+        return self.answer(marked, user, sent)
+
+    def answer(self, fields: Update, user: int, sent: Sent) -> Values:
         """Store an answer and show the next item; "saved" is said when it is committed."""
-        told = _told(facts)
-        fields = dict(fields if fields is not None else told.get("selected") or {})
-        if rationale.strip() and fields.get("kind") != "skip":
-            fields["rationale"] = rationale.strip()
+        if sent.rationale and fields.get("kind") != "skip":
+            fields = fields | {"rationale": sent.rationale}
+        receipt, following = submit_and_next(
+            self.database,
+            user,
+            assignment_of(sent.item),
+            fields,
+            str(sent.told.get("submission", "")),
+            project_id=sent.project,
+            seconds=_number(sent.told.get("seconds")),
+            idle_seconds=_number(sent.told.get("idle")),
+        )
+        return self.show(user, sent.project, view_of(following, receipt))
 
-        def store(user: int) -> Values:
-            receipt, following = submit_and_next(
-                self.database,
-                user,
-                _assignment(item),
-                fields,
-                str(told.get("submission", "")),
-                project_id=project,
-                seconds=_number(told.get("seconds")),
-                idle_seconds=_number(told.get("idle")),
-            )
-            return self.show(user, project, view_of(following, receipt))
-
-        return self.guarded(store, request)
-
-    def take_back(self, project: int, item: str, facts: str, rationale: str, request: gr.Request) -> Values:
+    def take_back(self, user: int, sent: Sent) -> Values:
         """The last answer once more; it stands until another one is given."""
+        last = last_finished(self.database, user, sent.project)
+        if last is None:
+            raise NotFound("There is nothing to undo.", remedy="judge an item first.")
+        return self.show(user, sent.project, view_of(reopen(self.database, user, last)))
 
-        def again(user: int) -> Values:
-            last = last_finished(self.database, user, project)
-            if last is None:
-                raise NotFound("There is nothing to undo.", remedy="judge an item first.")
-            return self.show(user, project, view_of(reopen(self.database, user, last)))
-
-        return self.guarded(again, request)
-
-    def consent(self, project: int, item: str, facts: str, rationale: str, request: gr.Request) -> Values:
-        def agree(user: int) -> Values:
-            consent(self.database, user, current_guidelines(self.database, user, project).id)
-            return self.show(user, project, view_of(next_task(self.database, user, project)))
-
-        return self.guarded(agree, request)
+    def consent(self, user: int, sent: Sent) -> Values:
+        consent(self.database, user, current_guidelines(self.database, user, sent.project).id)
+        return self.serve(user, sent)
 
     def keep_draft(self, item: str, rationale: str, request: gr.Request) -> None:
-        if item and not item.endswith("c"):
-            _quietly(lambda: save_draft(self.database, person(request), _assignment(item), {"rationale": rationale}))
+        if is_first_answer(item):
+            _quietly(lambda: save_draft(self.database, person(request), assignment_of(item), {"rationale": rationale}))
 
     def keep_lease(self, item: str, request: gr.Request) -> None:
-        if item and not item.endswith("c"):
-            _quietly(lambda: renew(self.database, person(request), _assignment(item)))
+        if is_first_answer(item):
+            _quietly(lambda: renew(self.database, person(request), assignment_of(item)))
 
     # From verbs to components.
 
-    def guarded(self, verb: Callable[[int], Values], request: gr.Request) -> Values:
-        """Run a verb. What it refuses is said in words, and the page stays as it is."""
-        try:
-            return verb(person(request))
-        except LabelingError as error:
-            values: Values = [gr.skip()] * len(self.outputs())
-            values[self.outputs().index(self.saved)] = f"**Not saved.** {error.message} {error.remedy}"
-            return values
+    def not_saved(self, error: LabelingError) -> Values:
+        return [f"**Not saved.** {error.message} {error.remedy}", *[gr.skip()] * (len(self.outputs()) - 1)]
 
-    def show(self, user: int, project: int | None, view: View) -> Values:
+    def show(self, user: int, project: int, view: View) -> Values:
         guidelines = ""
-        if view.notice and "agree to them" in view.notice and project:
-            found = current_guidelines(self.database, user, project)
-            from labeling_app.web.pages.render import text_html
-
-            guidelines = text_html(found.text)
+        if view.asks_consent:
+            guidelines = text_html(current_guidelines(self.database, user, project).text)
         return self.values(view, guidelines)
 
     def values(self, view: View, guidelines: str = "") -> Values:
         responses = [view.responses[number] if number < len(view.responses) else "" for number in range(2)]
         return [
+            view.saved,
             view.item,
             gr.update(value=view.notice, visible=bool(view.notice)),
             gr.update(value=guidelines, visible=bool(guidelines)),
@@ -263,7 +260,6 @@ class AnnotationPage:
             *responses,
             gr.update(value=view.lengths, visible=bool(view.lengths)),
             view.progress,
-            view.saved,
             gr.update(value=view.rationale, visible=view.wants_rationale),
             gr.update(visible=view.submits_by_enter),
         ]
@@ -286,16 +282,21 @@ def _root() -> Any:
     return blocks
 
 
-def _assignment(item: str) -> int:
+def assignment_of(item: str) -> int:
     """The assignment that the page shows; whose it is, is looked up."""
-    digits = item.removesuffix("c")
+    digits = item.removesuffix(CORRECTION)
     if not digits.isdigit() or len(digits) > 18:
         raise NotFound("There is no such item in your hands.", remedy="load the page again.")
     return int(digits)
 
 
-def _told(facts: str) -> dict[str, Any]:
-    """What the page's script says of itself: times, a submission id, a marked choice. Nothing of it is believed."""
+def is_first_answer(item: str) -> bool:
+    """Whether the page shows an item that is in somebody's hands, and not an answer that is looked at again."""
+    return bool(item) and not item.endswith(CORRECTION)
+
+
+def told(facts: str) -> dict[str, Any]:
+    """What the page's script says: times, a submission id, a marked choice. Nothing of it is believed."""
     try:
         found = json.loads(facts[:50_000] or "{}")
     except ValueError:
@@ -309,7 +310,5 @@ def _number(value: object) -> float:
 
 def _quietly(verb: Callable[[], Any]) -> None:
     """A draft or a lease that can't be kept is no news: the item has been answered, or handed on."""
-    try:
+    with suppress(LabelingError):
         verb()
-    except LabelingError:
-        pass

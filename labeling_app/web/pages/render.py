@@ -18,7 +18,7 @@ SPEAKERS = {"system": "System", "user": "You", "assistant": "Model", "tool": "To
 
 
 def _image(self: RendererHTML, tokens: Sequence[Token], number: int, options: OptionsDict, env: EnvType) -> str:
-    text = self.renderInlineAsText(tokens[number].children or [], options, env)
+    text = str(self.renderInlineAsText(tokens[number].children or [], options, env))
     return f"<em>[image{': ' if text else ''}{text}]</em>"
 
 
@@ -28,7 +28,7 @@ def _link_open(self: RendererHTML, tokens: Sequence[Token], number: int, options
     if not address.startswith(("https://", "http://")):
         return "<a>"
     tokens[number].attrs.update({"target": "_blank", "rel": "noopener noreferrer nofollow"})
-    return self.renderToken(tokens, number, options, env)
+    return str(self.renderToken(tokens, number, options, env))
 
 
 def _markdown() -> MarkdownIt:
@@ -44,7 +44,7 @@ MARKDOWN = _markdown()
 def text_html(text: str) -> str:
     """A text as a block for `gr.Markdown`, which takes HTML on one line as it is."""
     shown = text[:LONGEST_SHOWN]
-    html = MARKDOWN.render(shown)
+    html = str(MARKDOWN.render(shown))
     if len(text) > LONGEST_SHOWN:
         html += f"<p><em>… {len(text) - LONGEST_SHOWN:,} further characters are not shown.</em></p>"
     return '<div class="text" dir="auto">' + html.strip().replace("\n", "&#10;") + "</div>"
@@ -57,10 +57,8 @@ def prompt_html(prompt: Any) -> str:
     turns = [_turn(str(turn.get("role", "user")), _content(turn)) for turn in prompt]
     if len(turns) <= 2:
         return "".join(turns)
-    earlier = (
-        f'<details class="earlier"><summary>{len(turns) - 1} earlier turns</summary>{"".join(turns[:-1])}</details>'
-    )
-    return earlier + turns[-1]
+    before = "".join(turns[:-1])
+    return f'<details class="earlier"><summary>{len(turns) - 1} earlier turns</summary>{before}</details>{turns[-1]}'
 
 
 def response_html(response: Any) -> str:
@@ -76,7 +74,8 @@ def plain(response: Any) -> str:
 
 
 def _turn(role: str, text: str) -> str:
-    return f'<div class="turn turn-{role if role in SPEAKERS else "user"}"><span>{SPEAKERS.get(role, "You")}</span>{text_html(text)}</div>'
+    speaker = role if role in SPEAKERS else "user"
+    return f'<div class="turn turn-{speaker}"><span>{SPEAKERS[speaker]}</span>{text_html(text)}</div>'
 
 
 def _content(turn: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from labeling_app.work.labels import Receipt
 from labeling_app.work.tasks import Idle, IdleReason, Progress, Task
 
 SIDES = ("A", "B")
+CORRECTION = "c"  # behind the number of an item that is looked at again
 MUCH_LONGER, WORTH_SAYING = 2.0, 40
 
 NOTICES: dict[IdleReason, str] = {
@@ -41,6 +42,7 @@ class View:
     saved: str = ""
     given: str = ""
     rationale: str = ""
+    asks_consent: bool = False
     wants_rationale: bool = False
     submits_by_enter: bool = False
 
@@ -49,12 +51,18 @@ def view_of(found: Task | Idle, receipt: Receipt | None = None) -> View:
     """The page of a task, or of the reason why there is none."""
     saved = "" if receipt is None else saved_in_words(receipt)
     if isinstance(found, Idle):
-        return View(item="", notice=NOTICES[found.reason], progress=progress_in_words(found.progress), saved=saved)
+        return View(
+            item="",
+            notice=NOTICES[found.reason],
+            progress=progress_in_words(found.progress),
+            saved=saved,
+            asks_consent=found.reason == "consent",
+        )
     draft = found.draft or {}
     given = found.given
     rationale = draft.get("rationale") or (given.rationale if given else None) or ""
     return View(
-        item=f"{found.assignment_id}{'c' if given else ''}",
+        item=f"{found.assignment_id}{CORRECTION if given else ''}",
         notice="",
         prompt=prompt_html(found.prompt),
         responses=tuple(response_html(response) for response in found.responses),
