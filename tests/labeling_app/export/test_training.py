@@ -50,9 +50,7 @@ def test_the_reward_recipe_reads_an_export_unchanged(labels: Database, tmp_path:
     assert len(record["label_ids"]) == 22 and record["summary"]["eval_accuracy"] == 1.0
 
 
-def test_recipes_find_the_source_by_its_name(
-    labels: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_recipes_find_the_source_by_its_name(labels: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the entry point of pyproject.toml, installed aside: the environment may hold an older installation."""
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     group = "rlhf.label_sources"
