@@ -5,8 +5,10 @@ from datetime import timedelta
 
 import numpy as np
 
+from labeling_app.answers import Answer
 from labeling_app.lead.judgements import BOTH_BAD, FIRST, SECOND, TIE, Floats, Said, same_sides, sides_of
 from labeling_app.store.tables import ItemKind
+from labeling_app.work.qualification import feedback_on
 from rlhf.stats.intervals import Interval, mean, spearman, wilson
 
 FEW = 30
@@ -49,7 +51,7 @@ class PersonFigures:
 
     Attributes:
         labels: judgements of work. late: those of them that came after their lease.
-        gold: share of gold items on which the side was right.
+        gold: share of gold items on which the side was right; of a ranking, its best response.
         with_rest: share of others' judgements of the same items that say the same side.
         left: share of decided comparisons in which the response shown first won; 0.5 is without bias.
         longer: share of those between responses of different length in which the longer won.
@@ -115,7 +117,9 @@ def agreement_with_rest(said: Said) -> Floats:
 
 def _right(said: Said, index: int) -> bool:
     expected = said.expected[index]
-    return expected is not None and same_sides(said.answers[index], expected["answer"]) == 1
+    if expected is None:
+        return False
+    return feedback_on(Answer.model_validate(said.answers[index]), Answer.model_validate(expected["answer"]))
 
 
 def _is_comparison(said: Said, index: int) -> bool:

@@ -15,10 +15,10 @@ from typing import Any
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, TimeoutError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError, OperationalError, TimeoutError
 from sqlalchemy.orm import Session
 
-from labeling_app.errors import Unavailable
+from labeling_app.errors import Refused, Unavailable
 from rlhf.errors import ConfigError, MissingDependencyError
 
 PATIENCE_SECONDS = 30.0
@@ -78,6 +78,7 @@ class Database:
 
         Raises:
             Unavailable: it could not be committed; nothing of it is stored.
+            Refused: a text holds what the database can't store.
         """
         writing = self.engine.execution_options(writes=True)
         with _translated(), self._writer, Session(writing, expire_on_commit=False) as session, session.begin():
@@ -139,6 +140,11 @@ def _translated() -> Iterator[None]:
     """What the database refuses, as an error that a person can act on. A violated constraint is a mistake of ours."""
     try:
         yield
+    except (DataError, UnicodeEncodeError) as error:
+        raise Refused(
+            "A character in this text can't be stored.",
+            remedy="remove characters that can't be seen (NUL, or half of a pair), and try again.",
+        ) from error
     except TimeoutError as error:
         raise Unavailable("The database is too busy.", remedy="try again in a moment; nothing was stored.") from error
     except OperationalError as error:
