@@ -25,13 +25,13 @@ from labeling_app.work.projects import open_projects
 
 # elem_id, label with its key, strength as shown: negative for A.
 RATINGS = (
-    ("rate-a3", "A much better · 1", -3),
-    ("rate-a2", "A better · 2", -2),
-    ("rate-a1", "A a bit · 3", -1),
+    ("rate-a3", "much · 1", -3),
+    ("rate-a2", "clearly · 2", -2),
+    ("rate-a1", "a bit · 3", -1),
     ("rate-tie", "equal · 4", 0),
-    ("rate-b1", "B a bit · 5", 1),
-    ("rate-b2", "B better · 6", 2),
-    ("rate-b3", "B much better · 7", 3),
+    ("rate-b1", "a bit · 5", 1),
+    ("rate-b2", "clearly · 6", 2),
+    ("rate-b3", "much · 7", 3),
 )
 SKIP_REASONS = (
     "the prompt is unclear",
@@ -188,7 +188,7 @@ class AnnotationPage:
         return self.show(user, sent.project, view_of(next_task(self.database, user, sent.project)))
 
     def choose(self, fields: Update, user: int, sent: Sent) -> Values:
-        """A choice is the whole answer, unless the project asks for more: then the page marks it, and Enter sends it."""
+        """A choice is the whole answer, unless the project asks for more: then the page marks it, Enter sends it."""
         if sent.told.get("by_enter"):
             return [gr.skip()] * len(self.outputs())
         return self.answer(fields, user, sent)

@@ -105,7 +105,7 @@ def answer_in_words(answer: Answer) -> str:
     strength = answer.strength or 0
     if strength == 0:
         return "equal"
-    return f"{SIDES[strength > 0]} {('a bit better', 'better', 'much better')[abs(strength) - 1]}"
+    return f"{SIDES[strength > 0]} {('a bit better', 'clearly better', 'much better')[abs(strength) - 1]}"
 
 
 def lengths_in_words(responses: list[Any]) -> str:

@@ -8,6 +8,8 @@
   const button = (id) => { const found = one(id); return found && (found.matches("button") ? found : found.querySelector("button")); };
   const field = (id) => { const found = one(id); return found && found.querySelector("textarea, input"); };
 
+  const NAMES = ["A is much better", "A is clearly better", "A is a bit better", "equally good", "B is a bit better", "B is clearly better", "B is much better"];
+
   const page = { item: "", since: 0, idle: 0, active: 0, submission: "", selected: null, waits: false };
 
   const itemNow = () => { const found = field("item"); return found ? found.value : ""; };
@@ -21,6 +23,7 @@
     Object.assign(page, { item, since: Date.now(), idle: 0, active: Date.now(), submission: crypto.randomUUID(), selected: null, waits: false });
     document.body.classList.remove("skipping");
     RATES.concat("both-bad").forEach((id) => button(id)?.removeAttribute("aria-pressed"));
+    RATES.forEach((id, number) => button(id)?.setAttribute("aria-label", `${NAMES[number]}, key ${number + 1}`));
     document.documentElement.dataset.item = item;
   }
 
