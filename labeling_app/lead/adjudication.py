@@ -14,8 +14,9 @@ from labeling_app.access import require_lead
 from labeling_app.accounts import audit
 from labeling_app.answers import LONGEST_TEXT, Answer, parse
 from labeling_app.errors import NotFound, Refused
-from labeling_app.lead.lookup import NEWEST, find_project, settings_of
+from labeling_app.lead.lookup import find_project, settings_of
 from labeling_app.store import Database
+from labeling_app.store.joins import NEWEST
 from labeling_app.store.tables import (
     Assignment,
     AssignmentStatus,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import String, cast, func, select
 from sqlalchemy.orm import Session
 
-from labeling_app.lead.lookup import NEWEST
+from labeling_app.store.joins import NEWEST
 from labeling_app.store.tables import Assignment, Item, ItemKind, Label, User
 
 Ints = NDArray[np.int64]

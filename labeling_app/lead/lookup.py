@@ -1,14 +1,11 @@
 """Finding a project, and its settings, within a transaction."""
 
-from sqlalchemy import and_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from labeling_app.errors import NotFound
 from labeling_app.settings import ProjectSettings
-from labeling_app.store.tables import Assignment, Label, Project
-
-# Joins the label that counts with its assignment; by the latter's key, as there is no index of the former's.
-NEWEST = and_(Assignment.id == Label.assignment_id, Assignment.label_id == Label.id)
+from labeling_app.store.tables import Project
 
 
 def find_project(session: Session, project_id: int, *, locked: bool = False) -> Project:

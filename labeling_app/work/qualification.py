@@ -4,6 +4,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from labeling_app.answers import Answer
+from labeling_app.store.joins import NEWEST
 from labeling_app.store.tables import (
     Assignment,
     AssignmentStatus,
@@ -34,7 +35,7 @@ def judge_member(session: Session, project: Project, member: Member) -> None:
     total = session.scalar(items.where(Item.project_id == project.id, Item.kind == ItemKind.qualification)) or 0
     answered = (
         select(Label.answer, Item.expected)
-        .join(Assignment, Assignment.label_id == Label.id)
+        .join(Assignment, NEWEST)
         .join(Item, Item.id == Assignment.item_id)
         .where(
             Item.project_id == project.id,

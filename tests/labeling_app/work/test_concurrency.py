@@ -33,6 +33,7 @@ def test_ten_annotators_on_sixty_items(database):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_fifty_annotators_on_two_thousand_items(database):
     run(database, people_at_once=50, items=2_000, overlap=3)
 
