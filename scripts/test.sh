@@ -20,6 +20,11 @@ done
 set_up
 stay_offline
 
+# The labelling app's tests run on SQLite and on a real PostgreSQL, whose server Debian keeps off the path.
+if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && ! command -v initdb >/dev/null; then
+    need_system_package postgresql "PostgreSQL's server, for the tests of the labelling app,"
+fi
+
 # Two workers share the cores: more threads than cores slow torch down manyfold.
 cores=$(cores)
 workers=$((cores < 4 ? cores : 4))

@@ -15,14 +15,15 @@ from typing import Any
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError, OperationalError, TimeoutError
 from sqlalchemy.orm import Session
 
-from labeling_app.errors import Unavailable
+from labeling_app.errors import Refused, Unavailable
 from rlhf.errors import ConfigError, MissingDependencyError
 
 PATIENCE_SECONDS = 30.0
-POOL_SIZE = 20
+# Together below the 100 connections that PostgreSQL allows by default.
+POOL_SIZE, POOL_OVERFLOW = 20, 60
 
 
 def utc_now() -> datetime:
@@ -50,6 +51,10 @@ class Database:
         self.url = as_url(url)
         self.now = now
         self.engine = _sqlite(self.url) if self.is_sqlite else _postgresql(self.url)
+        # By default each of PostgreSQL's statements sees what was committed before it; SQLite's see what the first did.
+        self._reading = (
+            self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
+        )
         self._writer: AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else nullcontext()
 
     @property
@@ -64,7 +69,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A transaction that writes nothing; it sees one state of the store throughout."""
-        with _translated(), Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with _translated(), Session(self._reading, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
@@ -73,6 +78,7 @@ class Database:
 
         Raises:
             Unavailable: it could not be committed; nothing of it is stored.
+            Refused: a text holds what the database can't store.
         """
         writing = self.engine.execution_options(writes=True)
         with _translated(), self._writer, Session(writing, expire_on_commit=False) as session, session.begin():
@@ -101,7 +107,7 @@ _KNOWN = "use a path such as labels.db, or postgresql+psycopg://user@host/name."
 
 def _sqlite(url: sqlalchemy.URL) -> Engine:
     arguments = {"check_same_thread": False, "timeout": PATIENCE_SECONDS}
-    engine = sqlalchemy.create_engine(url, connect_args=arguments, pool_size=POOL_SIZE, max_overflow=POOL_SIZE)
+    engine = sqlalchemy.create_engine(url, connect_args=arguments, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW)
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, record: Any) -> None:
@@ -124,7 +130,7 @@ def _sqlite(url: sqlalchemy.URL) -> Engine:
 
 def _postgresql(url: sqlalchemy.URL) -> Engine:
     try:
-        return sqlalchemy.create_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_pre_ping=True)
+        return sqlalchemy.create_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW, pool_pre_ping=True)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise MissingDependencyError("psycopg[binary]", "postgresql", "A PostgreSQL database") from error
 
@@ -134,6 +140,13 @@ def _translated() -> Iterator[None]:
     """What the database refuses, as an error that a person can act on. A violated constraint is a mistake of ours."""
     try:
         yield
+    except (DataError, UnicodeEncodeError) as error:
+        raise Refused(
+            "A character in this text can't be stored.",
+            remedy="remove characters that can't be seen (NUL, or half of a pair), and try again.",
+        ) from error
+    except TimeoutError as error:
+        raise Unavailable("The database is too busy.", remedy="try again in a moment; nothing was stored.") from error
     except OperationalError as error:
         raise Unavailable(
             f"The database can't be used: {_first_line(error)}",

@@ -185,7 +185,8 @@ class Member(Base):
     """A person in a project. The counts spare each page a walk over the log.
 
     `cursor` is the position of the last item that was handed out to them, `served` how many assignments they got, from
-    which the draws of gold items and repeats follow; `done` counts their judgements that fill a slot.
+    which the draws of gold items and repeats follow. `done` counts their judgements that fill a slot, `answered` all of
+    them but skips and the qualification.
     """
 
     __tablename__ = "member"
@@ -196,6 +197,7 @@ class Member(Base):
     cursor: Mapped[int] = mapped_column(BigInteger, default=0)
     served: Mapped[int] = mapped_column(default=0)
     done: Mapped[int] = mapped_column(default=0)
+    answered: Mapped[int] = mapped_column(default=0)
     qualification: Mapped[Qualification] = mapped_column(_kind_of(Qualification), default=Qualification.pending)
 
 

@@ -35,6 +35,15 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
+def sqlite_database(tmp_path: Path, clock: Clock) -> Iterator[Database]:
+    """A migrated SQLite store, for what only a file can suffer."""
+    database = Database(f"sqlite:///{tmp_path / 'labels.db'}", now=clock)
+    migrate(database)
+    yield database
+    database.close()
+
+
+@pytest.fixture
 def database(database_url: str, clock: Clock) -> Iterator[Database]:
     """A migrated store of each kind, whose clock the test moves."""
     database = Database(database_url, now=clock)

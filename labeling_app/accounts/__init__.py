@@ -1,0 +1,1 @@
+"""People: who may come in, with which password, until when; and what leads did."""

