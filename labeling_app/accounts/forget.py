@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from labeling_app.access import require_lead
 from labeling_app.accounts import audit
-from labeling_app.accounts.people import find
+from labeling_app.accounts.people import find, new_pseudonym
 from labeling_app.accounts.sessions import end_sessions
 from labeling_app.errors import Refused
 from labeling_app.store import Database
-from labeling_app.store.tables import Assignment, AuditEntry, Draft, Invitation, Label, LoginFailure, Note
+from labeling_app.store.tables import Assignment, AuditEntry, Decision, Draft, Invitation, Label, LoginFailure, Note
 
 TOMBSTONE = "[forgotten]"
 WRITTEN = ("rationale", "edit", "reason")
@@ -33,7 +33,7 @@ def forget(database: Database, actor_id: int | None, user_id: int) -> None:
             raise Refused("You can't have yourself forgotten.", remedy="ask another lead.")
         user, now = find(session, user_id), database.now()
         session.execute(delete(LoginFailure).where(LoginFailure.key == f"name:{user.name}"))
-        user.name = user.pseudonym = f"forgotten-{user.id}"
+        user.name, user.pseudonym = f"forgotten-{user.id}", new_pseudonym(session)
         user.password_hash, user.paused_reason = None, None
         user.paused_at, user.forgotten_at = user.paused_at or now, now
         end_sessions(session, user_id)
@@ -47,7 +47,11 @@ def _bury_texts(session: Session, user_id: int) -> None:
         label.answer = {field: _buried(field, value) for field, value in label.answer.items() if field != "edit"}
     theirs = select(Assignment.id).where(Assignment.user_id == user_id)
     session.execute(delete(Draft).where(Draft.assignment_id.in_(theirs)))
-    session.execute(update(Note).where(Note.author_id == user_id).values(text=TOMBSTONE))
+    # The whole thread: an answer may name the person, or quote them.
+    in_thread = or_(Note.author_id == user_id, Note.annotator_id == user_id)
+    session.execute(update(Note).where(in_thread).values(text=TOMBSTONE))
+    decided = Decision.decided_by == user_id, Decision.note.is_not(None)
+    session.execute(update(Decision).where(*decided).values(note=TOMBSTONE))
     for entry in session.scalars(select(AuditEntry)):
         if entry.detail.get("person") == user_id and "reason" in entry.detail:
             entry.detail = entry.detail | {"reason": TOMBSTONE}

@@ -48,7 +48,7 @@ def create_person(database: Database, actor_id: int | None, name: str, role: Rol
             raise Refused(f"A name has 1 to {LONGEST_NAME} printable characters.", remedy="choose another one.")
         if session.scalars(select(User.id).where(User.name == name)).first() is not None:
             raise Refused(f"There is somebody called {name!r} already.", remedy="choose another name.")
-        user = User(name=name, pseudonym=_pseudonym(session), role=role, created_at=database.now())
+        user = User(name=name, pseudonym=new_pseudonym(session), role=role, created_at=database.now())
         session.add(user)
         session.flush()
         audit.record(session, database.now(), actor_id, "person.create", person=user.id, role=role.value)
@@ -139,7 +139,7 @@ def _give_back(session: Session, user_id: int) -> None:
         give_slot_back(session, assignment)
 
 
-def _pseudonym(session: Session) -> str:
+def new_pseudonym(session: Session) -> str:
     """A name for exports that tells nothing, and that nobody has."""
     while True:
         drawn = f"annotator-{secrets.token_hex(4)}"

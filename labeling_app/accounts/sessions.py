@@ -1,14 +1,15 @@
 """Logging in and out. Wrong passwords are throttled by name and address, in the database: restarts forgive nothing."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session as Transaction
 
 from labeling_app.accounts.passwords import hasher, verify_password
 from labeling_app.accounts.tokens import hash_of, new_token
-from labeling_app.errors import NotAllowed
+from labeling_app.errors import NotAllowed, Unavailable
 from labeling_app.store import Database
 from labeling_app.store.tables import LoginFailure, Role, Session, User
 
@@ -39,23 +40,20 @@ def log_in(database: Database, name: str, password: str, address: str) -> str:
             attempts.
     """
     name = name.strip().casefold()
-    keys = {f"name:{name[:80]}": BY_NAME, f"address:{address[:80]}": BY_ADDRESS}
-    _refuse_when_throttled(database, keys)
+    attempts = _count_attempt(database, {f"name:{name[:80]}": BY_NAME, f"address:{address[:80]}": BY_ADDRESS})
     with database.read() as transaction:
         user = transaction.scalars(select(User).where(User.name == name, User.forgotten_at.is_(None))).first()
     # Outside of any transaction: hashing takes long, and nobody else is to wait for it.
     right = verify_password(user.password_hash if user else None, password)
+    if user is None or not right:
+        raise NotAllowed("Name or password are wrong.", remedy="try again, or ask the lead for a new link.")
     with database.write() as transaction:
-        now = database.now()
-        if user is not None and right and user.paused_at is None:
-            transaction.execute(delete(LoginFailure).where(LoginFailure.key == f"name:{name}"))
+        forgiven = (LoginFailure.id.in_(attempts), LoginFailure.key == f"name:{name}")
+        transaction.execute(delete(LoginFailure).where(or_(*forgiven)))
+        if user.paused_at is None:
             _rehash(transaction, user.id, user.password_hash, password)
-            return _open(transaction, user.id, now)
-        if not right:
-            transaction.add_all(LoginFailure(key=key, at=now) for key in keys)
-    if right and user is not None:
-        raise NotAllowed("This account is paused.", remedy="ask the lead; nothing of yours is lost.")
-    raise NotAllowed("Name or password are wrong.", remedy="try again, or ask the lead for a new link.")
+            return _open(transaction, user.id, database.now())
+    raise NotAllowed("This account is paused.", remedy="ask the lead; nothing of yours is lost.")
 
 
 def user_of(database: Database, token: str) -> Person | None:
@@ -73,7 +71,8 @@ def user_of(database: Database, token: str) -> Person | None:
         if user.paused_at is not None or user.forgotten_at is not None:
             return None
     if now - session.seen_at >= SEEN_EVERY:
-        with database.write() as transaction:
+        # On a full disk nothing can be noted, but what is there can still be read.
+        with suppress(Unavailable), database.write() as transaction:
             again = transaction.get(Session, session.token_hash)
             if again is not None:
                 again.seen_at = now
@@ -100,17 +99,26 @@ def _open(transaction: Transaction, user_id: int, now: datetime) -> str:
     return token
 
 
-def _refuse_when_throttled(database: Database, keys: dict[str, int]) -> None:
-    with database.read() as transaction:
-        since = database.now() - WINDOW
-        for key, allowed in keys.items():
-            failures = select(func.count()).where(LoginFailure.key == key, LoginFailure.at > since)
-            if (transaction.scalar(failures) or 0) >= allowed:
+def _count_attempt(database: Database, allowed: dict[str, int]) -> list[int]:
+    """Count an attempt as a failure before it is looked at: many at once can't outrun the count. Returns its rows' ids.
+
+    Raises:
+        NotAllowed: there were too many already.
+    """
+    with database.write() as transaction:
+        now = database.now()
+        transaction.execute(delete(LoginFailure).where(LoginFailure.at <= now - WINDOW))
+        for key, most in sorted(allowed.items()):
+            database.one_at_a_time(transaction, key)
+            failures = select(func.count()).where(LoginFailure.key == key)
+            if (transaction.scalar(failures) or 0) >= most:
                 minutes = int(WINDOW.total_seconds() // 60)
-                raise NotAllowed(
-                    "There were too many attempts.",
-                    remedy=f"wait up to {minutes} minutes, or ask the lead for a new link.",
-                )
+                remedy = f"wait up to {minutes} minutes, or ask the lead for a new link."
+                raise NotAllowed("There were too many attempts.", remedy=remedy)
+        counted = [LoginFailure(key=key, at=now) for key in allowed]
+        transaction.add_all(counted)
+        transaction.flush()
+        return [one.id for one in counted]
 
 
 def _rehash(transaction: Transaction, user_id: int, stored: str | None, password: str) -> None:

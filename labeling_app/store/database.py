@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine, event, make_url
+from sqlalchemy import Connection, Engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError, OperationalError, TimeoutError
 from sqlalchemy.orm import Session
 
@@ -84,6 +84,11 @@ class Database:
         with _translated(), self._writer, Session(writing, expire_on_commit=False) as session, session.begin():
             yield session
 
+    def one_at_a_time(self, session: Session, what: str) -> None:
+        """Let no other transaction pass here for the same thing until this one ends. SQLite writes so anyway."""
+        if not self.is_sqlite:
+            session.execute(text("SELECT pg_advisory_xact_lock(hashtext(:what))"), {"what": what})
+
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
@@ -116,6 +121,7 @@ def _sqlite(url: sqlalchemy.URL) -> Engine:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
+            "secure_delete=ON",
             f"busy_timeout={PATIENCE_SECONDS * 1000:.0f}",
         ):
             connection.execute(f"PRAGMA {pragma}")

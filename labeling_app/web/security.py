@@ -38,6 +38,8 @@ HEADERS = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
     "cross-origin-opener-policy": "same-origin",
 }
+# Gradio makes addresses of its pages from these.
+FORWARDED = frozenset({b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-prefix", b"x-forwarded-port"})
 SCRIPT = re.compile(rb"<script(?=[\s>])")
 
 
@@ -83,9 +85,14 @@ class SessionGuard:
 class OriginGuard:
     """Refuses hosts that this server isn't known by, and changes that another origin asks for."""
 
-    def __init__(self, app: App, hosts: Iterable[str]):
-        """Args: hosts: names and addresses, with the port where there is one, as the Host header gives them."""
+    def __init__(self, app: App, hosts: Iterable[str], scheme: str):
+        """
+        Args:
+            hosts: names and addresses, with the port where there is one, as the Host header gives them.
+            scheme: by which browsers reach the server; what a header says of it, or of another host, is dropped.
+        """
         self.app = app
+        self.scheme = scheme
         self.hosts = frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,7 +106,8 @@ class OriginGuard:
         elif scope.get("method", "GET") not in SAFE_METHODS and not self._is_own(headers, host):
             await _refuse(send, 403, "This request comes from another page.")
         else:
-            await self.app(scope, receive, send)
+            told = [(name, value) for name, value in scope["headers"] if name not in FORWARDED]
+            await self.app({**scope, "headers": told, "scheme": self.scheme}, receive, send)
 
     def _is_own(self, headers: Headers, host: str) -> bool:
         """Browsers send an Origin with every request that changes something; a request without one is no browser's."""

@@ -11,9 +11,10 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 import gradio as gr
 from fastapi import FastAPI, Form, Request
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, select_autoescape
+from sqlalchemy import text
 from starlette.middleware import Middleware
 
 from labeling_app.accounts import invitations, sessions
@@ -47,7 +48,7 @@ def create_app(
         openapi_url=None,
         middleware=[
             Middleware(ProtectiveHeaders),
-            Middleware(OriginGuard, hosts=hosts),
+            Middleware(OriginGuard, hosts=hosts, scheme=scheme),
             Middleware(BodyLimit),
             Middleware(SessionGuard, database=database),
             # Where there is one, Gradio leaves other origins to it instead of reflecting them.
@@ -61,7 +62,7 @@ def create_app(
     app.add_api_route("/logout", _log_out, methods=["POST"])
     app.add_api_route("/invitation/{token}", _invitation_page, methods=["GET"])
     app.add_api_route("/invitation/{token}", _accept, methods=["POST"])
-    app.add_api_route("/healthz", lambda: {"status": "ok"}, methods=["GET"])
+    app.add_api_route("/healthz", _health, methods=["GET"])
     app.add_api_route("/favicon.ico", lambda: FileResponse(HERE / "static" / "icon.svg"), methods=["GET"])
     app.mount("/static", StaticFiles(directory=HERE / "static"))
     return _with_work(app, database)
@@ -105,6 +106,16 @@ def _page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
     return HTMLResponse(PAGES.get_template(f"{template}.html.jinja").render(**values), status_code=status)
 
 
+def _health(request: Request) -> Response:
+    """Whether the store answers, for a supervisor or a proxy."""
+    try:
+        with request.app.state.database.read() as session:
+            session.execute(text("SELECT 1"))
+    except LabelingError as error:
+        return JSONResponse({"status": error.message}, status_code=503)
+    return JSONResponse({"status": "ok"})
+
+
 def _to_work() -> Response:
     return RedirectResponse("/app/", status_code=303)
 
@@ -113,9 +124,7 @@ def _login_page(ended: bool = False) -> Response:
     return _page("login", name="", message="You are logged out." if ended else "", problem=False)
 
 
-def _log_in(
-    request: Request, username: Annotated[str, Form(max_length=80)], password: Annotated[str, Form(max_length=200)]
-) -> Response:
+def _log_in(request: Request, username: Annotated[str, Form()] = "", password: Annotated[str, Form()] = "") -> Response:
     address = request.client.host if request.client else "unknown"
     try:
         token = sessions.log_in(request.app.state.database, username, password, address)
@@ -153,8 +162,8 @@ def _invitation_page(request: Request, token: str) -> Response:
 def _accept(
     request: Request,
     token: str,
-    password: Annotated[str, Form(max_length=400)],
-    again: Annotated[str, Form(max_length=400)],
+    password: Annotated[str, Form()] = "",
+    again: Annotated[str, Form()] = "",
 ) -> Response:
     database = request.app.state.database
     try:

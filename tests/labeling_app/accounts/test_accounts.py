@@ -1,5 +1,7 @@
 """Coming in: invitations, passwords, sessions, and what ends them."""
 
+import threading
+
 import pytest
 from sqlalchemy import select
 
@@ -126,6 +128,27 @@ def test_guessing_is_throttled_by_address(database, ana):
     with pytest.raises(NotAllowed, match="too many"):
         log_in(database, "ana", PASSWORD, "10.0.0.1")
     log_in(database, "ana", PASSWORD, "10.0.0.2")
+
+
+def test_many_guesses_at_once_are_throttled_too(database, ana, monkeypatch):
+    looked_at = []
+
+    def counted(stored, password):
+        looked_at.append(password)
+        return verify_password(stored, password)
+
+    monkeypatch.setattr("labeling_app.accounts.sessions.verify_password", counted)
+
+    def guess() -> None:
+        with pytest.raises(NotAllowed):
+            log_in(database, "ana", "wrong password", "10.0.0.1")
+
+    threads = [threading.Thread(target=guess) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(looked_at) == 5
 
 
 def test_a_new_link_ends_the_throttle(database, ana):

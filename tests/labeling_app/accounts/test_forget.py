@@ -6,10 +6,10 @@ from sqlalchemy import select, text
 from labeling_app.accounts.forget import TOMBSTONE, forget
 from labeling_app.accounts.people import list_people, pause
 from labeling_app.errors import NotAllowed, NotFound, Refused
-from labeling_app.store.tables import Base, Label, User
+from labeling_app.store.tables import Assignment, Base, Label, User
 from labeling_app.work.drafts import save_draft
 from labeling_app.work.labels import submit
-from labeling_app.work.notes import ask
+from labeling_app.work.notes import ask, reply
 from tests.labeling_app.made import a_lead, a_project, people
 from tests.labeling_app.work.test_claims import take
 
@@ -40,7 +40,8 @@ def test_names_and_texts_go_and_choices_stay(database):
     ask(database, user, task.assignment_id, SECRET)
     save_draft(database, user, take(database, user, project).assignment_id, {"rationale": SECRET})
     pause(database, lead, user, f"asked by {SECRET}")
-    before = labels(database)
+    reply(database, lead, user, item_of(database, task.assignment_id), "Dear Zebedee, thank you")
+    before, pseudonym = labels(database), "person-2"
     assert SECRET in everything(database) and "zebedee" in everything(database)
     forget(database, lead, user)
     assert "zebedee" not in everything(database).casefold()
@@ -56,8 +57,14 @@ def test_names_and_texts_go_and_choices_stay(database):
     ]
     with database.read() as session:
         person = session.get_one(User, user)
-        assert person.name == person.pseudonym == f"forgotten-{user}" and person.password_hash is None
+        assert person.name == f"forgotten-{user}" and person.password_hash is None
+        assert person.pseudonym != pseudonym and "forgotten" not in person.pseudonym
     assert [line.id for line in list_people(database, lead)] == [other, lead]
+
+
+def item_of(database, assignment: int) -> int:
+    with database.read() as session:
+        return session.get_one(Assignment, assignment).item_id
 
 
 def labels(database) -> list[Label]:

@@ -111,6 +111,23 @@ def test_another_host_name_is_refused(server):
     assert server.client().get("/login", headers={"host": "evil.example"}).status_code == 421
 
 
+def test_a_forwarded_host_is_not_believed(server):
+    ana = server.session("ana")
+    for path in ("/app/", "/app/config"):
+        answer = ana.get(path, headers=PAGE | {"x-forwarded-host": "evil.example", "x-forwarded-proto": "https"})
+        assert answer.status_code == 200 and "evil.example" not in answer.text
+
+
+def test_a_password_is_never_sent_back(server):
+    for fields in (
+        {"username": "ana", "password": "secret" * 100},
+        {"password": "secret" * 10},
+        {"username": "x" * 300},
+    ):
+        answer = server.client().post("/login", data=fields)
+        assert answer.status_code == 401 and "secret" not in answer.text
+
+
 def test_no_page_describes_the_api(server):
     ana = server.session("ana")
     for path in ("/docs", "/redoc", "/openapi.json"):
