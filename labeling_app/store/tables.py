@@ -218,7 +218,15 @@ class Item(Base):
             sqlite_where=text("open_slots > 0 AND kind = 'work'"),
             postgresql_where=text("open_slots > 0 AND kind = 'work'"),
         ),
-        Index("item_by_kind", "project_id", "kind", "position"),
+        # Checks only: over work too, SQLite would prefer it to the index above, and walk past all items that are done.
+        Index(
+            "item_to_check",
+            "project_id",
+            "kind",
+            "position",
+            sqlite_where=text("kind <> 'work'"),
+            postgresql_where=text("kind <> 'work'"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)

@@ -8,7 +8,7 @@ import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy import ColumnElement, Exists, Select, exists, or_, select, text
 from sqlalchemy.orm import Session, aliased
 
 from labeling_app.settings import ProjectSettings
@@ -19,6 +19,9 @@ from labeling_app.work.tasks import IdleReason, settings_of
 ANSWERS_BETWEEN = 10
 # Slots of so many lapsed leases are given back in one claim: a claim stays quick whatever happened before it.
 EXPIRED_AT_ONCE = 50
+# Written out, as the partial indexes say it: with bound values neither database knows that they apply.
+HAS_FREE_SLOT = text("item.open_slots > 0 AND item.kind = 'work'")
+IS_CHECK = text("item.kind <> 'work'")
 
 
 def take_next(session: Session, now: datetime, project: Project, member: Member) -> Assignment | IdleReason:
@@ -103,7 +106,7 @@ def _qualification(
     if member.qualification is Qualification.failed:
         return "unqualified"
     begun = _once_more(session, now, settings, member, Item.kind == ItemKind.qualification)
-    item = None if begun else _first_unseen(session, member, Item.kind == ItemKind.qualification)
+    item = None if begun else _first_unseen(session, member, ItemKind.qualification)
     return begun if item is None else _assign(session, now, settings, member, item, draw)
 
 
@@ -113,7 +116,7 @@ def _hidden(
     """A gold item or a repeat, where the draw says so and there is one."""
     dealt = draw.random()
     if dealt < settings.gold_share:
-        item = _first_unseen(session, member, Item.kind == ItemKind.gold)
+        item = _first_unseen(session, member, ItemKind.gold)
         return None if item is None else _assign(session, now, settings, member, item, draw)
     if dealt < settings.gold_share + settings.repeat_share:
         return _repeat(session, now, settings, member, draw)
@@ -163,15 +166,25 @@ def _work(
 
 def _with_free_slot(session: Session, member: Member, where: ColumnElement[bool]) -> Item | None:
     """The first one in order. Others' claims that are under way are passed over, not waited for."""
-    had = exists().where(Assignment.item_id == Item.id, Assignment.user_id == member.user_id)
-    found = (
-        select(Item)
-        .where(Item.project_id == member.project_id, Item.open_slots > 0, Item.kind == ItemKind.work, where, ~had)
-        .order_by(Item.position)
-        .limit(1)
-        .with_for_update(of=Item, skip_locked=True)
-    )
-    return session.scalars(found.execution_options(populate_existing=True)).first()
+    found = free_items(member).where(where).order_by(Item.position).limit(1)
+    found = found.with_for_update(of=Item, skip_locked=True).execution_options(populate_existing=True)
+    return session.scalars(found).first()
+
+
+def free_items(member: Member) -> Select[Item]:
+    """Items with a free slot that this person never had."""
+    return select(Item).where(Item.project_id == member.project_id, HAS_FREE_SLOT, ~_had(member))
+
+
+def checks_of(member: Member, kind: ItemKind) -> Select[Item]:
+    """Gold or qualification items that this person never had."""
+    return select(Item).where(Item.project_id == member.project_id, Item.kind == kind, IS_CHECK, ~_had(member))
+
+
+def _had(member: Member) -> Exists:
+    # A repeat follows a first: leaving repeats out lets the unique index of firsts answer.
+    first = Assignment.repeat_of.is_(None)
+    return exists().where(Assignment.item_id == Item.id, Assignment.user_id == member.user_id, first)
 
 
 def _once_more(
@@ -201,10 +214,8 @@ def _once_more(
     return None
 
 
-def _first_unseen(session: Session, member: Member, kind: ColumnElement[bool]) -> Item | None:
-    had = exists().where(Assignment.item_id == Item.id, Assignment.user_id == member.user_id)
-    found = select(Item).where(Item.project_id == member.project_id, kind, ~had).order_by(Item.position).limit(1)
-    return session.scalars(found).first()
+def _first_unseen(session: Session, member: Member, kind: ItemKind) -> Item | None:
+    return session.scalars(checks_of(member, kind).order_by(Item.position).limit(1)).first()
 
 
 def _assign(
@@ -260,6 +271,8 @@ def _why_nothing(session: Session, project: Project, member: Member) -> IdleReas
     work = exists().where(Item.project_id == project.id, Item.kind == ItemKind.work)
     if not session.scalar(select(work)):
         return "empty"
+    if session.scalar(select(free_items(member).exists())):  # somebody is just taking it, and may give it back
+        return "waiting"
     in_hands = exists().where(
         Assignment.project_id == project.id,
         Assignment.status == AssignmentStatus.open,

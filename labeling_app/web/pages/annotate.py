@@ -40,11 +40,14 @@ SKIP_REASONS = (
     "it is not shown properly",
     "I don't want to read this",
 )
+MOST_RANKED = 9
 RENEW_SECONDS = 60
 HIDDEN = "machinery"
 KEYS = (
-    "**1 … 3** A is better, much to a bit · **4** equal · **5 … 7** B is better, a bit to much · **X** both bad · "
-    "**S** skip, then a reason · **U** undo · **Enter** submits where more than the choice is asked · **Esc** closes"
+    "**1 … 3** A is better, much to a bit · **4** equal · **5 … 7** B is better, a bit to much · **X** both bad. "
+    "In a ranking **1 … 9** put the best first, **=** ties the next one with the one before, **Backspace** takes one "
+    "back. **S** skip, then a reason · **U** undo · **Enter** submits where more than the choice is asked · "
+    "**Esc** closes"
 )
 
 Update = dict[str, Any]
@@ -87,6 +90,7 @@ class AnnotationPage:
             self.given = gr.Markdown(elem_id="given", visible=False)
             self.prompt = gr.Markdown(elem_id="prompt", latex_delimiters=[])
             self.cards()
+            self.ranking()
             self.lengths = gr.Markdown(elem_id="lengths", visible=False)
             self.bar()
         with gr.Column(elem_classes=HIDDEN):
@@ -95,19 +99,29 @@ class AnnotationPage:
         self.timer = gr.Timer(RENEW_SECONDS)
 
     def cards(self) -> None:
-        with gr.Row(equal_height=True, elem_id="cards"):
+        with gr.Row(equal_height=True, elem_id="cards") as self.two:
             self.responses = []
             for letter in "ab":
                 with gr.Column(elem_classes=["card", f"card-{letter}"], min_width=280):
                     gr.Markdown(letter.upper(), elem_classes="letter")
                     self.responses.append(gr.Markdown(elem_id=f"response-{letter}", latex_delimiters=[]))
 
+    def ranking(self) -> None:
+        """Up to nine cards, which the page's script numbers as they are put in order."""
+        with gr.Row(elem_id="ranking", visible=False) as self.many:
+            self.ranked, self.places = [], []
+            for number in range(1, MOST_RANKED + 1):
+                with gr.Column(elem_classes=["card", "place"], min_width=320, visible=False) as place:
+                    gr.Button(str(number), elem_id=f"rank-{number}", elem_classes="rank", size="sm", min_width=0)
+                    self.ranked.append(gr.Markdown(elem_id=f"response-{number}", latex_delimiters=[]))
+                self.places.append(place)
+
     def bar(self) -> None:
         with gr.Column(elem_id="bar"):
             self.rationale = gr.Textbox(
                 label="Why?", elem_id="rationale", lines=1, max_lines=6, max_length=20_000, visible=False
             )
-            with gr.Row(elem_id="scale"):
+            with gr.Row(elem_id="scale") as self.scale:
                 self.ratings = [
                     (gr.Button(label, elem_id=name, elem_classes=["rate", name[:6]], min_width=0), strength)
                     for name, label, strength in RATINGS
@@ -119,6 +133,9 @@ class AnnotationPage:
                 gr.Button("keys · ?", elem_id="keys", size="sm", min_width=0)
                 self.submit = gr.Button(
                     "submit · Enter", elem_id="submit", size="sm", variant="primary", min_width=0, visible=False
+                )
+                self.submit_ranking = gr.Button(
+                    "submit · Enter", elem_id="submit-ranking", size="sm", variant="primary", min_width=0, visible=False
                 )
             with gr.Row(elem_id="reasons"):
                 self.reasons = [
@@ -136,7 +153,8 @@ class AnnotationPage:
         self.on(self.both_bad.click, partial(self.choose, {"kind": "both_bad"}))
         for button, reason in self.reasons:
             self.on(button.click, partial(self.answer, {"kind": "skip", "reason": reason}))
-        self.on(self.submit.click, self.answer_marked)
+        for button in (self.submit, self.submit_ranking):
+            self.on(button.click, self.answer_marked)
         self.on(self.undo.click, self.take_back)
         self.on(self.agree.click, self.consent)
         self.on(self.again.click, self.serve)
@@ -168,7 +186,8 @@ class AnnotationPage:
     def outputs(self) -> list[Any]:
         return [
             self.saved, self.item, self.notice, self.guidelines, self.agree, self.again, self.work, self.given,
-            self.prompt, *self.responses, self.lengths, self.progress, self.rationale, self.submit,
+            self.prompt, self.two, *self.responses, self.many, *self.places, *self.ranked, self.lengths, self.progress,
+            self.rationale, self.submit, self.submit_ranking, self.scale, self.both_bad,
         ]  # fmt: skip
 
     def open(self, request: gr.Request) -> Values:
@@ -246,7 +265,8 @@ class AnnotationPage:
         return self.values(view, guidelines)
 
     def values(self, view: View, guidelines: str = "") -> Values:
-        responses = [view.responses[number] if number < len(view.responses) else "" for number in range(2)]
+        two = view.responses if not view.ranks else ()
+        many = view.responses if view.ranks else ()
         return [
             view.saved,
             view.item,
@@ -257,11 +277,18 @@ class AnnotationPage:
             gr.update(visible=bool(view.item)),
             gr.update(value=view.given, visible=bool(view.given)),
             view.prompt,
-            *responses,
+            gr.update(visible=bool(two)),
+            *_filled(two, len(self.responses)),
+            gr.update(visible=bool(many)),
+            *(gr.update(visible=number < len(many)) for number in range(MOST_RANKED)),
+            *_filled(many, MOST_RANKED),
             gr.update(value=view.lengths, visible=bool(view.lengths)),
             view.progress,
             gr.update(value=view.rationale, visible=view.wants_rationale),
-            gr.update(visible=view.submits_by_enter),
+            gr.update(visible=view.submits_by_enter and not view.ranks),
+            gr.update(visible=view.ranks),
+            gr.update(visible=not view.ranks),
+            gr.update(visible=not view.ranks),
         ]
 
 
@@ -280,6 +307,10 @@ def _root() -> Any:
     if blocks is None:
         raise RuntimeError("the page is made outside of gr.Blocks")
     return blocks
+
+
+def _filled(texts: tuple[str, ...], count: int) -> list[str]:
+    return [*texts, *[""] * (count - len(texts))]
 
 
 def assignment_of(item: str) -> int:

@@ -1,6 +1,7 @@
 """What the labeling page shows, as plain values: the Gradio components get them, and tests read them."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from labeling_app.answers import Answer
@@ -42,6 +43,7 @@ class View:
     saved: str = ""
     given: str = ""
     rationale: str = ""
+    ranks: bool = False
     asks_consent: bool = False
     wants_rationale: bool = False
     submits_by_enter: bool = False
@@ -71,6 +73,7 @@ def view_of(found: Task | Idle, receipt: Receipt | None = None) -> View:
         saved=saved,
         given="" if given is None else f"You said: **{answer_in_words(given)}**. Choose again to correct it.",
         rationale=str(rationale),
+        ranks=found.mode == "ranking",
         wants_rationale=found.settings.rationale != "off",
         submits_by_enter=found.settings.more_than_the_choice,
     )
@@ -101,11 +104,20 @@ def answer_in_words(answer: Answer) -> str:
     if answer.kind == "both_bad":
         return "both bad"
     if answer.ranks is not None:
-        return ", ".join(f"{rank}. {number}" for rank, number in sorted(zip(answer.ranks, range(1, 10), strict=False)))
+        return ranking_in_words(answer.ranks)
     strength = answer.strength or 0
     if strength == 0:
         return "equal"
     return f"{SIDES[strength > 0]} {('a bit better', 'clearly better', 'much better')[abs(strength) - 1]}"
+
+
+def ranking_in_words(ranks: list[int]) -> str:
+    """The responses' numbers, the best first: "2 > 1 = 3"."""
+    best_first = sorted(range(len(ranks)), key=lambda number: ranks[number])
+    words = [str(best_first[0] + 1)]
+    for before, number in pairwise(best_first):
+        words += ["=" if ranks[number] == ranks[before] else ">", str(number + 1)]
+    return " ".join(words)
 
 
 def lengths_in_words(responses: list[Any]) -> str:

@@ -10,19 +10,22 @@
 
   const NAMES = ["A is much better", "A is clearly better", "A is a bit better", "equally good", "B is a bit better", "B is clearly better", "B is much better"];
 
-  const page = { item: "", since: 0, idle: 0, active: 0, submission: "", selected: null, waits: false };
+  const page = { item: "", since: 0, idle: 0, active: 0, submission: "", selected: null, waits: false, order: [], ties: false };
 
   const itemNow = () => { const found = field("item"); return found ? found.value : ""; };
   const typing = (target) => target.closest("input, textarea, select, [contenteditable='true']");
-  const byEnter = () => { const found = one("submit"); return Boolean(found && found.offsetParent); };
+  const shows = (id) => Boolean(one(id)?.offsetParent);
+  const ranking = () => shows("submit-ranking");
+  const byEnter = () => shows("submit") || ranking();
 
   // A new item: the clock starts, and keys count again.
   function draw() {
     const item = itemNow();
     if (item === page.item) return;
-    Object.assign(page, { item, since: Date.now(), idle: 0, active: Date.now(), submission: crypto.randomUUID(), selected: null, waits: false });
+    Object.assign(page, { item, since: Date.now(), idle: 0, active: Date.now(), submission: crypto.randomUUID(), selected: null, waits: false, order: [], ties: false });
     document.body.classList.remove("skipping");
     RATES.concat("both-bad").forEach((id) => button(id)?.removeAttribute("aria-pressed"));
+    number();
     RATES.forEach((id, number) => button(id)?.setAttribute("aria-label", `${NAMES[number]}, key ${number + 1}`));
     document.documentElement.dataset.item = item;
   }
@@ -50,12 +53,47 @@
     RATES.concat("both-bad").forEach((other) => button(other)?.setAttribute("aria-pressed", String(other === id)));
   }
 
+  // A ranking: groups of responses, the best first. Those of one group tie.
+  function place(response) {
+    if (page.order.flat().includes(response)) return;
+    if (page.ties && page.order.length) page.order.at(-1).push(response);
+    else page.order.push([response]);
+    page.ties = false;
+    number();
+  }
+
+  function takeBack() {
+    page.order.at(-1)?.pop();
+    if (page.order.length && !page.order.at(-1).length) page.order.pop();
+    page.ties = false;
+    number();
+  }
+
+  function number() {
+    const ranks = {};
+    let better = 0;
+    for (const group of page.order) {
+      for (const response of group) ranks[response] = better + 1;
+      better += group.length;
+    }
+    const shown = [1, 2, 3, 4, 5, 6, 7, 8, 9].filter((response) => shows(`rank-${response}`));
+    for (const response of shown) {
+      const rank = ranks[response];
+      const label = button(`rank-${response}`);
+      if (rank) label.dataset.rank = rank; else delete label.dataset.rank;
+      label.setAttribute("aria-label", `Response ${response}${rank ? `, rank ${rank}` : ", not ranked yet"}`);
+    }
+    const whole = shown.length > 0 && shown.every((response) => ranks[response]);
+    if (ranking()) page.selected = whole ? { kind: "ranking", ranks: shown.map((response) => ranks[response]) } : null;
+  }
+
   document.addEventListener("click", (event) => {
     const id = event.target.closest("button")?.id;
     if (!id) return;
     if (id === "log-out") { leave(); return; }
     if (id === "skip") { document.body.classList.toggle("skipping"); return; }
     if (id === "keys") { document.body.classList.toggle("helping"); return; }
+    if (/^rank-[1-9]$/.test(id)) { place(Number(id.slice(5))); return; }
     if (RATES.includes(id) || id === "both-bad") mark(id);
     tell();
   }, true);
@@ -84,7 +122,11 @@
     if (document.body.classList.contains("skipping")) {
       if (key === "s") document.body.classList.remove("skipping");
       else if (/^[1-5]$/.test(key)) { page.waits = true; press(`skip-${key}`); }
-    } else if (/^[1-7]$/.test(key)) choose(RATES[Number(key) - 1]);
+    } else if (ranking() && /^[1-9]$/.test(key)) press(`rank-${key}`);
+    else if (ranking() && key === "=") page.ties = true;
+    else if (ranking() && key === "backspace") takeBack();
+    else if (ranking() && key === "x") return;
+    else if (/^[1-7]$/.test(key)) choose(RATES[Number(key) - 1]);
     else if (key === "x") choose("both-bad");
     else if (key === "s") document.body.classList.add("skipping");
     else if (key === "u") press("undo");
@@ -101,7 +143,7 @@
   function submit() {
     if (page.waits || !page.selected) return;
     page.waits = true;
-    press("submit");
+    press(ranking() ? "submit-ranking" : "submit");
   }
 
   for (const kind of ["pointermove", "wheel", "touchstart"]) document.addEventListener(kind, active, { passive: true });

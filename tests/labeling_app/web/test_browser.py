@@ -144,6 +144,29 @@ def test_two_annotators_at_once(server, browser, ana):
     context.close()
 
 
+def test_a_ranking_by_keys_and_by_clicks(server, ana):
+    a_project(server.database, mode="ranking", items=3)
+    ana.enter(server, "ana")
+    ana.drawn("")
+    shown = [ana.page.inner_text(f"#response-{number}").strip()[-1] for number in (1, 2, 3)]
+    assert sorted(shown) == ["0", "1", "2"] and not ana.page.is_visible("#response-4")
+    ana.picture("ranking")
+    ana.page.keyboard.press("Enter")  # nothing is ranked yet
+    ana.page.keyboard.press("2")
+    ana.page.keyboard.press("3")
+    ana.page.keyboard.press("Backspace")
+    ana.page.keyboard.press("1")
+    ana.page.keyboard.press("=")
+    ana.press("3", "Enter")  # the second is the best, the others tie
+    ana.click("rank-3", "rank-1", "rank-2", "submit-ranking")
+    first, second = answers(server)
+    best = int(shown[1])
+    assert first["ranks"] == [1 if candidate == best else 2 for candidate in range(3)]
+    assert sorted(second["ranks"]) == [1, 2, 3]
+    ana.press("u")
+    assert "3 > 1 > 2" in ana.says("given")
+
+
 def test_all_done_is_a_page_of_its_own(server, ana):
     a_project(server.database, items=1)
     ana.enter(server, "ana")

@@ -138,7 +138,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("uid"),
     )
     with op.batch_alter_table("item", schema=None) as batch_op:
-        batch_op.create_index("item_by_kind", ["project_id", "kind", "position"], unique=False)
+        batch_op.create_index(
+            "item_to_check",
+            ["project_id", "kind", "position"],
+            unique=False,
+            sqlite_where=sa.text("kind <> 'work'"),
+            postgresql_where=sa.text("kind <> 'work'"),
+        )
         batch_op.create_index(
             "item_to_hand_out",
             ["project_id", "position"],
@@ -426,7 +432,7 @@ def downgrade() -> None:
             sqlite_where=sa.text("open_slots > 0 AND kind = 'work'"),
             postgresql_where=sa.text("open_slots > 0 AND kind = 'work'"),
         )
-        batch_op.drop_index("item_by_kind")
+        batch_op.drop_index("item_to_check")
 
     op.drop_table("item")
     op.drop_table("invitation")
