@@ -24,6 +24,9 @@ stay_offline
 if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && ! command -v initdb >/dev/null; then
     need_system_package postgresql "PostgreSQL's server, for the tests of the labelling app,"
 fi
+if [ "$fast" = false ] && ! command -v chromium chromium-browser google-chrome >/dev/null; then
+    need_system_package chromium "Chromium, for the tests of the labelling app in a browser,"
+fi
 
 # Two workers share the cores: more threads than cores slow torch down manyfold.
 cores=$(cores)

@@ -114,8 +114,9 @@ def _store(
     _check_submission_id(submission_id)
     sent = session.scalars(select(Label).where(Label.user_id == user_id, Label.submission_id == submission_id)).first()
     if sent is not None:
-        if sent.assignment_id != assignment.id:
-            raise Refused("This submission id belongs to another answer.", remedy="load the page again.")
+        again = parse(fields, settings_of(project), project.mode, len(item.responses))  # type: ignore[arg-type]
+        if sent.assignment_id != assignment.id or sent.answer != to_stored(again, assignment.order).as_json():
+            raise Refused("Another answer was stored under this submission id.", remedy="load the page again.")
         return _receipt(sent, assignment, item)
     if item.kind is ItemKind.qualification and assignment.finished_at is not None:
         raise Refused("A qualification item is answered once.", remedy="go on with the next item.")

@@ -162,7 +162,7 @@ class AnnotationPage:
         quiet: Update = {"api_visibility": "private", "show_progress": "hidden"}
         typed = [self.item, self.rationale]
         self.rationale.input(self.keep_draft, typed, None, trigger_mode="always_last", **quiet)
-        self.timer.tick(self.keep_lease, [self.item], None, **quiet)
+        self.timer.tick(self.keep_lease, [self.item, self.facts], None, **quiet)
         _root().load(self.open, None, [self.project, *self.outputs()], **quiet)
 
     def on(self, event: Callable[..., Any], verb: Callable[[int, Sent], Values]) -> None:
@@ -249,8 +249,9 @@ class AnnotationPage:
         if is_first_answer(item):
             _quietly(lambda: save_draft(self.database, person(request), assignment_of(item), {"rationale": rationale}))
 
-    def keep_lease(self, item: str, request: gr.Request) -> None:
-        if is_first_answer(item):
+    def keep_lease(self, item: str, facts: str, request: gr.Request) -> None:
+        """A longer lease, while somebody is there: a tab that was left alone gives its item back."""
+        if is_first_answer(item) and told(facts).get("here"):
             _quietly(lambda: renew(self.database, person(request), assignment_of(item)))
 
     # From verbs to components.

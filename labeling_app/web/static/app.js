@@ -3,14 +3,14 @@
   "use strict";
 
   const RATES = ["rate-a3", "rate-a2", "rate-a1", "rate-tie", "rate-b1", "rate-b2", "rate-b3"];
-  const IDLE_AFTER = 30_000;
+  const IDLE_AFTER = 30_000, AWAY_AFTER = 5 * 60_000, ANSWERED_WITHIN = 10_000;
   const one = (id) => document.getElementById(id);
   const button = (id) => { const found = one(id); return found && (found.matches("button") ? found : found.querySelector("button")); };
   const field = (id) => { const found = one(id); return found && found.querySelector("textarea, input"); };
 
   const NAMES = ["A is much better", "A is clearly better", "A is a bit better", "equally good", "B is a bit better", "B is clearly better", "B is much better"];
 
-  const page = { item: "", since: 0, idle: 0, active: 0, submission: "", selected: null, waits: false, order: [], ties: false };
+  const page = { item: "", since: 0, idle: 0, active: 0, submission: "", selected: null, waits: 0, said: "", order: [], ties: false };
 
   const itemNow = () => { const found = field("item"); return found ? found.value : ""; };
   const typing = (target) => target.closest("input, textarea, select, [contenteditable='true']");
@@ -22,7 +22,7 @@
   function draw() {
     const item = itemNow();
     if (item === page.item) return;
-    Object.assign(page, { item, since: Date.now(), idle: 0, active: Date.now(), submission: crypto.randomUUID(), selected: null, waits: false, order: [], ties: false });
+    Object.assign(page, { item, since: Date.now(), idle: 0, active: Date.now(), submission: crypto.randomUUID(), selected: null, waits: 0, said: "", order: [], ties: false });
     document.body.classList.remove("skipping");
     RATES.concat("both-bad").forEach((id) => button(id)?.removeAttribute("aria-pressed"));
     number();
@@ -37,10 +37,13 @@
   }
 
   // What the server is told with an answer. Set before the click reaches Gradio, which then sends it along.
-  function tell() {
-    active();
+  function tell(clicked = "") {
+    // A submission id belongs to one answer: sent again it is stored once, and another answer needs another one.
+    const said = clicked && clicked + JSON.stringify(page.selected) + (field("rationale")?.value || "");
+    if (said && page.said && said !== page.said) page.submission = crypto.randomUUID();
+    page.said = said || page.said;
     const seconds = Math.max(0, Date.now() - page.since - page.idle) / 1000;
-    const facts = { submission: page.submission, seconds, idle: page.idle / 1000, by_enter: byEnter(), selected: page.selected };
+    const facts = { submission: page.submission, seconds, idle: page.idle / 1000, by_enter: byEnter(), selected: page.selected, here: Date.now() - page.active < AWAY_AFTER };
     const box = field("facts");
     if (!box) return;
     box.value = JSON.stringify(facts);
@@ -95,7 +98,8 @@
     if (id === "keys") { document.body.classList.toggle("helping"); return; }
     if (/^rank-[1-9]$/.test(id)) { place(Number(id.slice(5))); return; }
     if (RATES.includes(id) || id === "both-bad") mark(id);
-    tell();
+    active();
+    tell(id);
   }, true);
 
   async function leave() {
@@ -121,7 +125,7 @@
     if (page.waits || !page.item) return; // the next item isn't drawn yet
     if (document.body.classList.contains("skipping")) {
       if (key === "s") document.body.classList.remove("skipping");
-      else if (/^[1-5]$/.test(key)) { page.waits = true; press(`skip-${key}`); }
+      else if (/^[1-5]$/.test(key)) { page.waits = Date.now(); press(`skip-${key}`); }
     } else if (ranking() && /^[1-9]$/.test(key)) press(`rank-${key}`);
     else if (ranking() && key === "=") page.ties = true;
     else if (ranking() && key === "backspace") takeBack();
@@ -136,13 +140,13 @@
   });
 
   function choose(id) {
-    if (!byEnter()) page.waits = true;
+    if (!byEnter()) page.waits = Date.now();
     press(id);
   }
 
   function submit() {
     if (page.waits || !page.selected) return;
-    page.waits = true;
+    page.waits = Date.now();
     press(ranking() ? "submit-ranking" : "submit");
   }
 
@@ -158,7 +162,7 @@
       return answer;
     } catch (error) {
       banner("The server can't be reached. Your answer is not saved yet; choose again when it is back.");
-      page.waits = false;
+      page.waits = 0;
       throw error;
     }
   };
@@ -183,6 +187,11 @@
   // Gradio sets a field's value without an event: look for a new item, and for words after an answer that was refused.
   setInterval(() => {
     draw();
-    if (page.waits && one("saved")?.textContent.includes("Not saved")) page.waits = false;
+    if (page.waits && one("saved")?.textContent.includes("Not saved")) page.waits = 0;
+    if (page.waits && Date.now() - page.waits > ANSWERED_WITHIN) {
+      page.waits = 0;
+      banner("The server has not answered. Choose again: the same answer is stored once only.");
+    }
   }, 30);
+  setInterval(() => tell(), 20_000); // whether anybody is still there
 })();

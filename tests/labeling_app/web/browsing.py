@@ -80,6 +80,9 @@ class Annotator:
         self.drawn(before)
 
     def says(self, name: str) -> str:
+        """The text of an element, once Gradio has taken its own remarks on progress out of it."""
+        quiet = "name => !document.getElementById(name).innerText.includes('processing')"
+        self.page.wait_for_function(quiet, arg=name)
         return self.page.inner_text(f"#{name}").strip()
 
     def picture(self, name: str) -> None:

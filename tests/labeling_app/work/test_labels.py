@@ -61,8 +61,10 @@ def test_the_same_submission_gets_the_same_receipt_and_is_stored_once(database):
     again, still = submit_and_next(database, user, task.assignment_id, A_BETTER, "once", project_id=project, seconds=9)
     assert again == first and len(labels(database)) == 1
     assert isinstance(following, Task) and isinstance(still, Task) and still.assignment_id == following.assignment_id
-    with pytest.raises(Refused, match="another answer"):
-        submit(database, user, following.assignment_id, A_BETTER, "once", seconds=1)
+    for assignment, fields in ((following.assignment_id, A_BETTER), (task.assignment_id, {"kind": "both_bad"})):
+        with pytest.raises(Refused, match="Another answer was stored"):
+            submit(database, user, assignment, fields, "once", seconds=1)
+    assert len(labels(database)) == 1
 
 
 def test_a_late_answer_is_kept_outside_the_overlap(database, clock: Clock):
