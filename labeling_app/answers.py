@@ -74,6 +74,11 @@ class Answer(BaseModel):
         return self.model_dump(exclude_none=True)
 
 
+def side(strength: int) -> int:
+    """-1 for candidate 0, 1 for candidate 1, 0 for a tie, however strong."""
+    return (strength > 0) - (strength < 0)
+
+
 def to_stored(shown: Answer, order: Sequence[int]) -> Answer:
     """A judgement of positions as one of stored candidates."""
     return shown.reordered(order)

@@ -25,7 +25,7 @@ from labeling_app.export.collect import Judged, Tally, judged_items
 from labeling_app.export.folder import JsonLines, write_manifest, written_aside
 from labeling_app.export.options import ExportOptions, ExportReport
 from labeling_app.export.rows import comparison_rows, edit_rows, label_rows, safety_rows
-from labeling_app.lead.lookup import find_project, settings_of
+from labeling_app.lookup import find_project, settings_of
 from labeling_app.store import Database
 from labeling_app.store.tables import Guideline, Project
 

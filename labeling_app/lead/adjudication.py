@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 
 from labeling_app.access import require_lead
 from labeling_app.accounts import audit
-from labeling_app.answers import LONGEST_TEXT, Answer, parse
+from labeling_app.answers import LONGEST_TEXT, Answer, parse, side
 from labeling_app.errors import NotFound, Refused
-from labeling_app.lead.lookup import find_project, settings_of
+from labeling_app.lookup import find_project, settings_of
 from labeling_app.store import Database
 from labeling_app.store.joins import NEWEST
 from labeling_app.store.tables import (
@@ -163,12 +163,8 @@ def _sides_apart(one: dict[str, Any], other: dict[str, Any]) -> tuple[bool, floa
 def _signs(answer: dict[str, Any]) -> list[int]:
     """Which of each pair of candidates is better: -1 the first, 1 the second."""
     if answer["kind"] == "ranking":
-        return [_sign(a - b) for a, b in combinations(answer["ranks"], 2)]
-    return [_sign(answer.get("strength") or 0)]
-
-
-def _sign(number: int) -> int:
-    return (number > 0) - (number < 0)
+        return [side(a - b) for a, b in combinations(answer["ranks"], 2)]
+    return [side(answer.get("strength") or 0)]
 
 
 def _counts(project_id: int) -> tuple[Any, ...]:

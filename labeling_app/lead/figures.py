@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from labeling_app.access import require_lead
 from labeling_app.lead.adjudication import disputed
 from labeling_app.lead.judgements import Said, load
-from labeling_app.lead.lookup import find_project
 from labeling_app.lead.overall import Coefficients, Couple, by_day, coefficients, couples
 from labeling_app.lead.people_figures import PersonFigures, agreement_with_rest, person_figures
+from labeling_app.lookup import find_project
 from labeling_app.store import Database
 from labeling_app.store.tables import Item, ItemKind, User
 from rlhf.stats.agreement import Agreement

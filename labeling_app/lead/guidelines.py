@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from labeling_app.access import require_lead
 from labeling_app.accounts import audit
 from labeling_app.errors import NotFound, Refused
-from labeling_app.lead.lookup import find_project
+from labeling_app.lookup import find_project
 from labeling_app.store import Database
 from labeling_app.store.tables import Guideline, User
 

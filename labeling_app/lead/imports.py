@@ -15,7 +15,7 @@ from labeling_app.access import require_lead
 from labeling_app.accounts import audit
 from labeling_app.errors import Refused
 from labeling_app.lead.contents import Content, Reader
-from labeling_app.lead.lookup import find_project, settings_of
+from labeling_app.lookup import find_project, settings_of
 from labeling_app.settings import Mode
 from labeling_app.store import Database
 from labeling_app.store.tables import Item, ItemKind, Project

@@ -12,7 +12,7 @@ from labeling_app.access import require_lead
 from labeling_app.accounts import audit
 from labeling_app.errors import NotFound, Refused
 from labeling_app.lead.guidelines import add_version
-from labeling_app.lead.lookup import find_project, settings_of
+from labeling_app.lookup import find_project, settings_of
 from labeling_app.settings import Mode, ProjectSettings
 from labeling_app.store import Database
 from labeling_app.store.tables import Guideline, Item, ItemKind, Project

@@ -12,10 +12,11 @@ from sqlalchemy.orm import Session
 
 from labeling_app.access import known_user, require_user
 from labeling_app.errors import NotAllowed, NotFound
+from labeling_app.lookup import find_project, settings_of
 from labeling_app.store import Database
 from labeling_app.store.tables import Assignment, AssignmentStatus, Consent, Member, Project
 from labeling_app.work.supply import lease_of, take_next
-from labeling_app.work.tasks import Idle, IdleReason, Task, newest_guideline, progress_of, settings_of, task_of
+from labeling_app.work.tasks import Idle, IdleReason, Task, newest_guideline, progress_of, task_of
 
 FINISHED = (AssignmentStatus.done, AssignmentStatus.skipped)
 
@@ -117,13 +118,6 @@ def own(session: Session, now: datetime, user_id: int, assignment_id: int) -> tu
     if project.closed_at is not None:
         raise NotAllowed("This project is closed.", remedy="ask the lead; what you said is kept.")
     return session.scalars(locked).one(), project, member
-
-
-def find_project(session: Session, project_id: int) -> Project:
-    project = session.get(Project, project_id)
-    if project is None:
-        raise NotFound("There is no such project.", remedy="choose one from the list.")
-    return project
 
 
 def has_consented(session: Session, user_id: int, project_id: int) -> bool:

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from labeling_app.access import require_user
 from labeling_app.errors import NotFound, Refused
+from labeling_app.lookup import find_project
 from labeling_app.store import Database
 from labeling_app.store.tables import Consent, Guideline
-from labeling_app.work.claims import find_project, has_consented
+from labeling_app.work.claims import has_consented
 from labeling_app.work.tasks import newest_guideline
 
 

@@ -17,12 +17,13 @@ from sqlalchemy.orm import Session
 
 from labeling_app.answers import Answer, parse, to_shown, to_stored
 from labeling_app.errors import NotAllowed, Refused
+from labeling_app.lookup import settings_of
 from labeling_app.store import Database
 from labeling_app.store.tables import Assignment, AssignmentStatus, Draft, Item, ItemKind, Label, Member
 from labeling_app.work.claims import has_consented, own, serve
 from labeling_app.work.qualification import feedback_on, judge_member
 from labeling_app.work.supply import expire, give_slot_back, take_slot
-from labeling_app.work.tasks import Idle, Task, newest_guideline, settings_of
+from labeling_app.work.tasks import Idle, Task, newest_guideline
 
 LONGEST_SUBMISSION_ID = 64
 LONGEST_SECONDS = 24 * 3600.0

@@ -3,7 +3,8 @@
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from labeling_app.answers import Answer
+from labeling_app.answers import Answer, side
+from labeling_app.lookup import settings_of
 from labeling_app.store.joins import NEWEST
 from labeling_app.store.tables import (
     Assignment,
@@ -15,7 +16,6 @@ from labeling_app.store.tables import (
     Project,
     Qualification,
 )
-from labeling_app.work.tasks import settings_of
 
 
 def feedback_on(answer: Answer, expected: Answer) -> bool:
@@ -23,7 +23,7 @@ def feedback_on(answer: Answer, expected: Answer) -> bool:
     if answer.kind != expected.kind:
         return False
     if answer.strength is not None and expected.strength is not None:
-        return _sign(answer.strength) == _sign(expected.strength)
+        return side(answer.strength) == side(expected.strength)
     if answer.ranks is not None and expected.ranks is not None:
         return _best(answer.ranks) == _best(expected.ranks)
     return True
@@ -56,10 +56,6 @@ def _is_right(answer: dict[str, object], expected: dict[str, object] | None) -> 
     return expected is not None and feedback_on(
         Answer.model_validate(answer), Answer.model_validate(expected["answer"])
     )
-
-
-def _sign(number: int) -> int:
-    return (number > 0) - (number < 0)
 
 
 def _best(ranks: list[int]) -> set[int]:

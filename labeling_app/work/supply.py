@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Exists, Select, exists, or_, select, text
 from sqlalchemy.orm import Session, aliased
 
+from labeling_app.lookup import settings_of
 from labeling_app.settings import ProjectSettings
 from labeling_app.store.tables import Assignment, AssignmentStatus, Item, ItemKind, Member, Project, Qualification
-from labeling_app.work.tasks import IdleReason, settings_of
+from labeling_app.work.tasks import IdleReason
 
 # A repeat comes only when so many answers lie between it and the first.
 ANSWERS_BETWEEN = 10

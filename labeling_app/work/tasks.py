@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from labeling_app.answers import Answer, to_shown
+from labeling_app.lookup import settings_of
 from labeling_app.settings import Mode, ProjectSettings
 from labeling_app.store.tables import Assignment, Draft, Guideline, Item, ItemKind, Label, Member, Project
 
@@ -67,10 +68,6 @@ class Idle:
 
     reason: IdleReason
     progress: Progress | None = None
-
-
-def settings_of(project: Project) -> ProjectSettings:
-    return ProjectSettings.model_validate(project.settings)
 
 
 def task_of(session: Session, assignment: Assignment, project: Project, member: Member) -> Task:

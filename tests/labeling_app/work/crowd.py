@@ -35,7 +35,7 @@ class Crowd:
         """Let everybody work at once until nothing is left for them, while somebody watches."""
         done = threading.Event()
         watcher = threading.Thread(target=self._watch, args=(done,))
-        workers = [threading.Thread(target=self._guarded, args=(user, answers_each)) for user in users]
+        workers = [threading.Thread(target=self.guarded, args=(user, answers_each)) for user in users]
         watcher.start()
         for worker in workers:
             worker.start()
@@ -44,7 +44,7 @@ class Crowd:
         done.set()
         watcher.join()
 
-    def _guarded(self, user: int, answers_each: int) -> None:
+    def guarded(self, user: int, answers_each: int) -> None:
         try:
             self._annotate(user, answers_each)
         except BaseException as error:

@@ -14,13 +14,13 @@ from tests.labeling_app.work.crowd import Crowd, check_whole, stored
 from tests.labeling_app.work.test_claims import A_BETTER, slots, take
 
 
-def run(database, people_at_once: int, items: int, overlap: int) -> None:
+def assert_that_a_crowd_judges_everything_once(database, people_at_once: int, items: int, overlap: int) -> None:
     project, users = a_project(database, items=items, overlap=overlap), people(database, people_at_once)
     crowd = Crowd(database, project)
     crowd.work(users)
     # Whoever found everything else in others' hands went home; who comes back finds what was left.
     for user in users:
-        crowd._guarded(user, 10**9)
+        crowd.guarded(user, 10**9)
     assert crowd.errors == []
     assert sorted(crowd.acknowledged) == sorted(stored(database)) and len(set(crowd.acknowledged)) == items * overlap
     assert max(crowd.handed.values()) == 1
@@ -29,13 +29,13 @@ def run(database, people_at_once: int, items: int, overlap: int) -> None:
 
 
 def test_ten_annotators_on_sixty_items(database):
-    run(database, people_at_once=10, items=60, overlap=3)
+    assert_that_a_crowd_judges_everything_once(database, people_at_once=10, items=60, overlap=3)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_fifty_annotators_on_two_thousand_items(database):
-    run(database, people_at_once=50, items=2_000, overlap=3)
+    assert_that_a_crowd_judges_everything_once(database, people_at_once=50, items=2_000, overlap=3)
 
 
 def test_two_people_and_one_slot(database):

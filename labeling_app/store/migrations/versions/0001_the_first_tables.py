@@ -15,28 +15,13 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_table(
-        "login_failure",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("key", sa.String(length=120), nullable=False),
-        sa.Column("at", MOMENT, nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-    )
-    with op.batch_alter_table("login_failure", schema=None) as batch_op:
-        batch_op.create_index("login_failure_by_key", ["key", "at"], unique=False)
+    _people()
+    _projects()
+    _work()
 
-    op.create_table(
-        "project",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("name", sa.String(length=80), nullable=False),
-        sa.Column("mode", sa.String(length=20), nullable=False),
-        sa.Column("settings", JSON, nullable=False),
-        sa.Column("slots_total", sa.Integer(), nullable=False),
-        sa.Column("created_at", MOMENT, nullable=False),
-        sa.Column("closed_at", MOMENT, nullable=True),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("name"),
-    )
+
+def _people() -> None:
+    """Who may come in, and what leads did."""
     op.create_table(
         "user_account",
         sa.Column("id", ID, nullable=False),
@@ -58,6 +43,48 @@ def upgrade() -> None:
         sa.UniqueConstraint("pseudonym"),
     )
     op.create_table(
+        "login_failure",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("key", sa.String(length=120), nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("login_failure", schema=None) as batch_op:
+        batch_op.create_index("login_failure_by_key", ["key", "at"], unique=False)
+    op.create_table(
+        "invitation",
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("user_id", ID, nullable=False),
+        sa.Column("created_by", ID, nullable=True),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("expires_at", MOMENT, nullable=False),
+        sa.Column("used_at", MOMENT, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["created_by"],
+            ["user_account.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["user_account.id"],
+        ),
+        sa.PrimaryKeyConstraint("token_hash"),
+    )
+    op.create_table(
+        "session",
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("user_id", ID, nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("seen_at", MOMENT, nullable=False),
+        sa.Column("expires_at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["user_account.id"],
+        ),
+        sa.PrimaryKeyConstraint("token_hash"),
+    )
+    with op.batch_alter_table("session", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_session_user_id"), ["user_id"], unique=False)
+    op.create_table(
         "audit_entry",
         sa.Column("id", ID, nullable=False),
         sa.Column("at", MOMENT, nullable=False),
@@ -69,6 +96,22 @@ def upgrade() -> None:
             ["user_account.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
+    )
+
+
+def _projects() -> None:
+    """What is asked, and who takes part."""
+    op.create_table(
+        "project",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("mode", sa.String(length=20), nullable=False),
+        sa.Column("settings", JSON, nullable=False),
+        sa.Column("slots_total", sa.Integer(), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("closed_at", MOMENT, nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("name"),
     )
     op.create_table(
         "guideline",
@@ -90,23 +133,56 @@ def upgrade() -> None:
         sa.UniqueConstraint("project_id", "version"),
     )
     op.create_table(
-        "invitation",
-        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        "consent",
         sa.Column("user_id", ID, nullable=False),
-        sa.Column("created_by", ID, nullable=True),
-        sa.Column("created_at", MOMENT, nullable=False),
-        sa.Column("expires_at", MOMENT, nullable=False),
-        sa.Column("used_at", MOMENT, nullable=True),
+        sa.Column("guideline_id", ID, nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
         sa.ForeignKeyConstraint(
-            ["created_by"],
-            ["user_account.id"],
+            ["guideline_id"],
+            ["guideline.id"],
         ),
         sa.ForeignKeyConstraint(
             ["user_id"],
             ["user_account.id"],
         ),
-        sa.PrimaryKeyConstraint("token_hash"),
+        sa.PrimaryKeyConstraint("user_id", "guideline_id"),
     )
+    op.create_table(
+        "member",
+        sa.Column("project_id", ID, nullable=False),
+        sa.Column("user_id", ID, nullable=False),
+        sa.Column("joined_at", MOMENT, nullable=False),
+        sa.Column("cursor", sa.BigInteger(), nullable=False),
+        sa.Column("served", sa.Integer(), nullable=False),
+        sa.Column("done", sa.Integer(), nullable=False),
+        sa.Column("answered", sa.Integer(), nullable=False),
+        sa.Column(
+            "qualification",
+            sa.Enum(
+                "pending",
+                "passed",
+                "failed",
+                name="qualification",
+                native_enum=False,
+                create_constraint=True,
+                length=20,
+            ),
+            nullable=False,
+        ),
+        sa.ForeignKeyConstraint(
+            ["project_id"],
+            ["project.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["user_account.id"],
+        ),
+        sa.PrimaryKeyConstraint("project_id", "user_id"),
+    )
+
+
+def _work() -> None:
+    """What is judged, and what was said."""
     op.create_table(
         "item",
         sa.Column("id", ID, nullable=False),
@@ -152,55 +228,6 @@ def upgrade() -> None:
             sqlite_where=sa.text("open_slots > 0 AND kind = 'work'"),
             postgresql_where=sa.text("open_slots > 0 AND kind = 'work'"),
         )
-
-    op.create_table(
-        "member",
-        sa.Column("project_id", ID, nullable=False),
-        sa.Column("user_id", ID, nullable=False),
-        sa.Column("joined_at", MOMENT, nullable=False),
-        sa.Column("cursor", sa.BigInteger(), nullable=False),
-        sa.Column("served", sa.Integer(), nullable=False),
-        sa.Column("done", sa.Integer(), nullable=False),
-        sa.Column("answered", sa.Integer(), nullable=False),
-        sa.Column(
-            "qualification",
-            sa.Enum(
-                "pending",
-                "passed",
-                "failed",
-                name="qualification",
-                native_enum=False,
-                create_constraint=True,
-                length=20,
-            ),
-            nullable=False,
-        ),
-        sa.ForeignKeyConstraint(
-            ["project_id"],
-            ["project.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["user_id"],
-            ["user_account.id"],
-        ),
-        sa.PrimaryKeyConstraint("project_id", "user_id"),
-    )
-    op.create_table(
-        "session",
-        sa.Column("token_hash", sa.String(length=64), nullable=False),
-        sa.Column("user_id", ID, nullable=False),
-        sa.Column("created_at", MOMENT, nullable=False),
-        sa.Column("seen_at", MOMENT, nullable=False),
-        sa.Column("expires_at", MOMENT, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["user_id"],
-            ["user_account.id"],
-        ),
-        sa.PrimaryKeyConstraint("token_hash"),
-    )
-    with op.batch_alter_table("session", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_session_user_id"), ["user_id"], unique=False)
-
     op.create_table(
         "assignment",
         sa.Column("id", ID, nullable=False),
@@ -263,81 +290,6 @@ def upgrade() -> None:
             sqlite_where=sa.text("status = 'open'"),
             postgresql_where=sa.text("status = 'open'"),
         )
-
-    op.create_table(
-        "consent",
-        sa.Column("user_id", ID, nullable=False),
-        sa.Column("guideline_id", ID, nullable=False),
-        sa.Column("at", MOMENT, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["guideline_id"],
-            ["guideline.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["user_id"],
-            ["user_account.id"],
-        ),
-        sa.PrimaryKeyConstraint("user_id", "guideline_id"),
-    )
-    op.create_table(
-        "decision",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("uid", sa.String(length=36), nullable=False),
-        sa.Column("project_id", ID, nullable=False),
-        sa.Column("item_id", ID, nullable=False),
-        sa.Column("decided_by", ID, nullable=False),
-        sa.Column("answer", JSON, nullable=False),
-        sa.Column("note", sa.Text(), nullable=True),
-        sa.Column("created_at", MOMENT, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["decided_by"],
-            ["user_account.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["item_id"],
-            ["item.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["project_id"],
-            ["project.id"],
-        ),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("uid"),
-    )
-    with op.batch_alter_table("decision", schema=None) as batch_op:
-        batch_op.create_index("decision_by_item", ["item_id", "id"], unique=False)
-
-    op.create_table(
-        "note",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("project_id", ID, nullable=False),
-        sa.Column("item_id", ID, nullable=False),
-        sa.Column("annotator_id", ID, nullable=False),
-        sa.Column("author_id", ID, nullable=False),
-        sa.Column("text", sa.Text(), nullable=False),
-        sa.Column("created_at", MOMENT, nullable=False),
-        sa.Column("read_at", MOMENT, nullable=True),
-        sa.ForeignKeyConstraint(
-            ["annotator_id"],
-            ["user_account.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["author_id"],
-            ["user_account.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["item_id"],
-            ["item.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["project_id"],
-            ["project.id"],
-        ),
-        sa.PrimaryKeyConstraint("id"),
-    )
-    with op.batch_alter_table("note", schema=None) as batch_op:
-        batch_op.create_index("note_by_thread", ["project_id", "annotator_id", "item_id", "id"], unique=False)
-
     op.create_table(
         "draft",
         sa.Column("assignment_id", ID, nullable=False),
@@ -393,54 +345,81 @@ def upgrade() -> None:
     with op.batch_alter_table("label", schema=None) as batch_op:
         batch_op.create_index("label_by_item", ["item_id"], unique=False)
         batch_op.create_index("label_by_project", ["project_id", "id"], unique=False)
+    op.create_table(
+        "decision",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("uid", sa.String(length=36), nullable=False),
+        sa.Column("project_id", ID, nullable=False),
+        sa.Column("item_id", ID, nullable=False),
+        sa.Column("decided_by", ID, nullable=False),
+        sa.Column("answer", JSON, nullable=False),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["decided_by"],
+            ["user_account.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["item_id"],
+            ["item.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["project_id"],
+            ["project.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("uid"),
+    )
+    with op.batch_alter_table("decision", schema=None) as batch_op:
+        batch_op.create_index("decision_by_item", ["item_id", "id"], unique=False)
+    op.create_table(
+        "note",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("project_id", ID, nullable=False),
+        sa.Column("item_id", ID, nullable=False),
+        sa.Column("annotator_id", ID, nullable=False),
+        sa.Column("author_id", ID, nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("read_at", MOMENT, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["annotator_id"],
+            ["user_account.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["author_id"],
+            ["user_account.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["item_id"],
+            ["item.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["project_id"],
+            ["project.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("note", schema=None) as batch_op:
+        batch_op.create_index("note_by_thread", ["project_id", "annotator_id", "item_id", "id"], unique=False)
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("label", schema=None) as batch_op:
-        batch_op.drop_index("label_by_project")
-        batch_op.drop_index("label_by_item")
-
-    op.drop_table("label")
-    op.drop_table("draft")
-    with op.batch_alter_table("note", schema=None) as batch_op:
-        batch_op.drop_index("note_by_thread")
-
-    op.drop_table("note")
-    with op.batch_alter_table("decision", schema=None) as batch_op:
-        batch_op.drop_index("decision_by_item")
-
-    op.drop_table("decision")
-    op.drop_table("consent")
-    with op.batch_alter_table("assignment", schema=None) as batch_op:
-        batch_op.drop_index(
-            "assignment_open", sqlite_where=sa.text("status = 'open'"), postgresql_where=sa.text("status = 'open'")
-        )
-        batch_op.drop_index(
-            "assignment_once", sqlite_where=sa.text("repeat_of IS NULL"), postgresql_where=sa.text("repeat_of IS NULL")
-        )
-        batch_op.drop_index("assignment_of_user")
-
-    op.drop_table("assignment")
-    with op.batch_alter_table("session", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_session_user_id"))
-
-    op.drop_table("session")
-    op.drop_table("member")
-    with op.batch_alter_table("item", schema=None) as batch_op:
-        batch_op.drop_index(
-            "item_to_hand_out",
-            sqlite_where=sa.text("open_slots > 0 AND kind = 'work'"),
-            postgresql_where=sa.text("open_slots > 0 AND kind = 'work'"),
-        )
-        batch_op.drop_index("item_to_check")
-
-    op.drop_table("item")
-    op.drop_table("invitation")
-    op.drop_table("guideline")
-    op.drop_table("audit_entry")
-    op.drop_table("user_account")
-    op.drop_table("project")
-    with op.batch_alter_table("login_failure", schema=None) as batch_op:
-        batch_op.drop_index("login_failure_by_key")
-
-    op.drop_table("login_failure")
+    for table in (
+        "note",
+        "decision",
+        "label",
+        "draft",
+        "assignment",
+        "item",
+        "member",
+        "consent",
+        "guideline",
+        "project",
+        "audit_entry",
+        "session",
+        "invitation",
+        "login_failure",
+        "user_account",
+    ):
+        op.drop_table(table)
