@@ -6,6 +6,7 @@
 #   bash scripts/test.sh tests/data -k csv   other arguments go to pytest
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+source scripts/twice.sh
 
 fast=false
 arguments=()
@@ -32,26 +33,27 @@ fi
 cores=$(cores)
 workers=$((cores < 4 ? cores : 4))
 export OMP_NUM_THREADS=$((cores / workers))
+# What the labelling app's pages looked like, to be looked at.
+export LABELING_SCREENSHOTS="${LABELING_SCREENSHOTS:-$PWD/artifacts/screenshots}"
 
 failed=()
 check() { # NAME COMMAND...: run it, go on after a failure, and remember it
     say "$1"
     "${@:2}" || failed+=("$1")
 }
-tests() { # MARKER: the tests it selects; that there are none of them is no failure
-    local status=0
-    pytest -n "$workers" -m "$1" ${arguments[@]+"${arguments[@]}"} || status=$?
-    [ "$status" = 0 ] || [ "$status" = 5 ]
-}
 
 check "ruff check" ruff check .
 check "ruff format" ruff format --check .
 check "mypy" mypy
-check "fast tests" tests "not slow"
+check "fast tests" tests "$workers" -m "not slow" ${arguments[@]+"${arguments[@]}"}
 if [ "$fast" = false ]; then
-    check "slow tests" tests slow
+    check "slow tests" tests "$workers" -m slow ${arguments[@]+"${arguments[@]}"}
 fi
 
+if [ "${#second_time[@]}" -gt 0 ]; then
+    say "Passed only the second time, alone:"
+    printf '  %s\n' "${second_time[@]}"
+fi
 if [ "${#failed[@]}" -gt 0 ]; then
     say "Failed: $(printf '%s; ' "${failed[@]}")"
     echo "Run one test alone: bash scripts/test.sh tests/FILE.py -k NAME        House rules: CONTRIBUTING.md"

@@ -1,6 +1,7 @@
 """A real browser: Debian's Chromium, driven by Playwright."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,13 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page, Playwright
+from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
 from tests.labeling_app.web.running import PASSWORD, Server
 
 QUIET = ["no-first-run", "disable-gpu", "disable-quic", "disable-background-networking"]
 QUIET += ["disable-component-update", "disable-sync", "no-sandbox"]
 CANDIDATES = ("chromium", "chromium-browser", "google-chrome")
+CUT_OFF = ("AbortError", "Connection errored out", "ERR_ABORTED")
+# The tests share a few cores with others: a page may be slow, and none of them says anything of how slow.
+PATIENCE_MS = 90_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @contextmanager
@@ -41,8 +46,11 @@ class Annotator:
     hosts: set[str] = field(default_factory=set)
     complaints: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.page.set_default_timeout(PATIENCE_MS)
+
     def enter(self, server: Server, name: str) -> None:
-        """Log in, and wait for the page."""
+        """Log in; the page is on its way then."""
         self.page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
         self.page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -55,6 +63,13 @@ class Annotator:
         self.page.click("#agree")
         self.page.wait_for_selector("#response-a", state="visible")
         self.drawn("")
+
+    def reload(self) -> None:
+        """Load the page again. A request that is under way is cut off then, and Gradio complains of it."""
+        before = len(self.complaints)
+        self.page.reload()
+        said = self.complaints[before:]
+        self.complaints[before:] = [one for one in said if not any(words in one for words in CUT_OFF)]
 
     @property
     def item(self) -> str:
@@ -79,11 +94,18 @@ class Annotator:
             self.page.click(f"#{name}")
         self.drawn(before)
 
-    def says(self, name: str) -> str:
-        """The text of an element, once Gradio has taken its own remarks on progress out of it."""
-        quiet = "name => !document.getElementById(name).innerText.includes('processing')"
-        self.page.wait_for_function(quiet, arg=name)
-        return self.page.inner_text(f"#{name}").strip()
+    def at(self, name: str) -> Locator:
+        """An element by its id, for `expect`, which waits until it is as it should be."""
+        return self.page.locator(f"[id='{name}']")
+
+    def says(self, name: str, text: str) -> None:
+        """Wait until an element says this, among other things: Gradio may draw it after the item."""
+        expect(self.at(name)).to_contain_text(text)
+
+    def text(self, name: str) -> str:
+        """The text of an element that has one."""
+        expect(self.at(name)).to_have_text(re.compile(r"\S"))
+        return self.page.inner_text(f"[id='{name}']").strip()
 
     def picture(self, name: str) -> None:
         """Keep a screenshot where LABELING_SCREENSHOTS names a folder."""

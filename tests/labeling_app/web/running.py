@@ -19,6 +19,8 @@ from labeling_app.store.tables import Role
 
 ROOT = Path(__file__).parents[3]
 PASSWORD = "correct horse battery"
+ATTEMPTS = 3
+READY_WITHIN = 180
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Server:
 
     def client(self) -> httpx.Client:
         """A browser without a session."""
-        client = httpx.Client(base_url=self.address, headers={"origin": self.address}, timeout=30)
+        client = httpx.Client(base_url=self.address, headers={"origin": self.address}, timeout=120)
         self.clients.append(client)
         return client
 
@@ -55,29 +57,56 @@ def running(url: str) -> Iterator[Server]:
     """The server on a store, stopped at the end."""
     database = Database(url)
     migrate(database)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-W", "error::DeprecationWarning:labeling_app", "-m", "labeling_app", "serve"]
-    process = subprocess.Popen([*command, "--db", url, "--port", str(port)], cwd=ROOT, stdout=subprocess.DEVNULL)
+    process, address = started(url)
+    server = Server(address, database)
     try:
-        _wait_until_ready(f"http://127.0.0.1:{port}", process)
-        server = Server(f"http://127.0.0.1:{port}", database)
         yield server
+    finally:
         for client in server.clients:
             client.close()
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+        stop(process)
         database.close()
 
 
-def _wait_until_ready(address: str, process: "subprocess.Popen[bytes]") -> None:
-    for _ in range(600):
-        assert process.poll() is None, "the server ended"
+def started(url: str, port: int = 0, *options: str) -> tuple["subprocess.Popen[bytes]", str]:
+    """A server that answers, and its address; `port` 0: any that is free."""
+    for _ in range(ATTEMPTS):
+        chosen = port or free_port()
+        command = [sys.executable, "-W", "error::DeprecationWarning:labeling_app", "-m", "labeling_app", "serve"]
+        command += ["--db", url, "--port", str(chosen), *options]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+        address = f"http://127.0.0.1:{chosen}"
+        if _answers(address, process):
+            return process, address
+        # Somebody else took the port between the look and the start.
+    raise RuntimeError(f"the server ended {ATTEMPTS} times; what it said stands above")
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(address: str, process: "subprocess.Popen[bytes]") -> bool:
+    """Wait until the server answers; False if it ended."""
+    deadline = time.monotonic() + READY_WITHIN
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            return False
         try:
-            if httpx.get(f"{address}/healthz", timeout=5).status_code == 200:
-                return
+            if httpx.get(f"{address}/healthz", timeout=30).status_code == 200:
+                return process.poll() is None
         except httpx.TransportError:
             time.sleep(0.1)
-    raise TimeoutError("the server didn't come up within a minute")
+    process.kill()
+    raise TimeoutError(f"the server didn't come up within {READY_WITHIN} s")

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from sqlalchemy import select
 
-from labeling_app.store.tables import Assignment, Item, Label
+from labeling_app.store.tables import Assignment, Draft, Item, Label
 from tests.labeling_app.made import a_project
 from tests.labeling_app.web.browsing import Annotator, chromium
 from tests.labeling_app.web.running import Server, account, running
@@ -54,6 +54,17 @@ def ana(browser: Browser, server: Server) -> Iterator[Annotator]:
     context.close()
 
 
+def wait_for_draft(server: Server, text: str) -> None:
+    """Drafts are sent a moment after the keys."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        with server.database.read() as session:
+            if any(draft.content.get("rationale") == text for draft in session.scalars(select(Draft))):
+                return
+        time.sleep(0.1)
+    raise TimeoutError(f"no draft says {text!r}")
+
+
 def answers(server: Server) -> list[dict]:
     """What was said of candidate 0, as the log has it."""
     with server.database.read() as session:
@@ -64,12 +75,12 @@ def test_twenty_items_by_keys_and_clicks(server, ana):
     a_project(server.database, items=25, guidelines="# Be *kind*")
     ana.enter(server, "ana")
     ana.page.wait_for_selector("#agree")
-    assert "Be kind" in ana.says("guidelines")
+    ana.says("guidelines", "Be kind")
     ana.picture("guidelines")
     ana.agree()
     for key in "1234567":
         ana.press(key)
-        assert "saved" in ana.says("saved")
+        ana.says("saved", "saved")
     for name in ("rate-a3", "rate-a2", "rate-a1", "rate-tie", "rate-b1", "rate-b2", "rate-b3"):
         ana.click(name)
     ana.press("x")
@@ -79,7 +90,7 @@ def test_twenty_items_by_keys_and_clicks(server, ana):
     ana.press("4")
     ana.press("4")
     ana.picture("comparison")
-    assert ana.says("progress").startswith("18 by you")
+    ana.says("progress", "18 by you")
     said = answers(server)
     assert len(said) == 20
     # Every strength was given twice, once by a key and once by a click; the order of the sides is the server's.
@@ -96,12 +107,13 @@ def test_undo_and_correct(server, ana):
     a_project(server.database, items=3)
     ana.enter(server, "ana")
     ana.drawn("")
-    first = ana.page.inner_text("#response-a")
+    first = ana.text("response-a")
     ana.press("1")
     ana.press("u")
-    assert "A much better" in ana.says("given") and ana.page.inner_text("#response-a") == first
+    ana.says("given", "A much better")
+    ana.says("response-a", first)
     ana.press("7")
-    assert "corrected" in ana.says("saved")
+    ana.says("saved", "corrected")
     with server.database.read() as session:
         labels = session.scalars(select(Label).order_by(Label.id)).all()
     assert [label.revision for label in labels] == [1, 2]
@@ -112,17 +124,17 @@ def test_a_reload_in_the_middle_keeps_item_and_draft(server, ana):
     a_project(server.database, items=3, rationale="optional")
     ana.enter(server, "ana")
     ana.drawn("")
-    item, response = ana.item, ana.page.inner_text("#response-a")
+    item, response = ana.item, ana.text("response-a")
     ana.page.keyboard.press("2")  # only marks: this project asks for more than the choice
     ana.page.click("#rationale textarea")
     ana.page.keyboard.type("because of 123 x s u")
-    time.sleep(1)
+    wait_for_draft(server, "because of 123 x s u")
     assert ana.item == item and answers(server) == []  # and keys are dead while one types
-    ana.page.reload()
-    ana.page.wait_for_selector("#response-a", state="visible")
+    ana.reload()
     ana.drawn("")
-    assert (ana.item, ana.page.inner_text("#response-a")) == (item, response)
-    assert ana.page.input_value("#rationale textarea") == "because of 123 x s u"
+    assert ana.item == item
+    ana.says("response-a", response)
+    expect(ana.page.locator("#rationale textarea")).to_have_value("because of 123 x s u")
     ana.press("2", "Enter")
     (answer,) = answers(server)
     assert answer["rationale"] == "because of 123 x s u" and abs(answer["strength"]) == 2
@@ -135,7 +147,7 @@ def test_two_annotators_at_once(server, browser, ana):
     for annotator, name in ((ana, "ana"), (ben, "ben")):
         annotator.enter(server, name)
         annotator.drawn("")
-    assert ana.page.inner_text("#response-a") != ben.page.inner_text("#response-a")
+    assert ana.text("response-a") != ben.text("response-a")
     for annotator in (ana, ben, ana, ben):
         annotator.press("4")
     with server.database.read() as session:
@@ -148,7 +160,7 @@ def test_a_ranking_by_keys_and_by_clicks(server, ana):
     a_project(server.database, mode="ranking", items=3)
     ana.enter(server, "ana")
     ana.drawn("")
-    shown = [ana.page.inner_text(f"#response-{number}").strip()[-1] for number in (1, 2, 3)]
+    shown = [ana.text(f"response-{number}")[-1] for number in (1, 2, 3)]
     assert sorted(shown) == ["0", "1", "2"] and not ana.page.is_visible("#response-4")
     ana.picture("ranking")
     ana.page.keyboard.press("Enter")  # nothing is ranked yet
@@ -164,7 +176,7 @@ def test_a_ranking_by_keys_and_by_clicks(server, ana):
     assert first["ranks"] == [1 if candidate == best else 2 for candidate in range(3)]
     assert sorted(second["ranks"]) == [1, 2, 3]
     ana.press("u")
-    assert "3 > 1 > 2" in ana.says("given")
+    ana.says("given", "3 > 1 > 2")
 
 
 def test_all_done_is_a_page_of_its_own(server, ana):
@@ -172,25 +184,34 @@ def test_all_done_is_a_page_of_its_own(server, ana):
     ana.enter(server, "ana")
     ana.drawn("")
     ana.press("1")
-    assert "All done" in ana.says("notice")
-    assert not ana.page.is_visible("#response-a")
+    ana.says("notice", "All done")
+    expect(ana.at("response-a")).to_be_hidden()
     ana.picture("finished")
 
 
 def test_hostile_responses_stay_text(server, ana):
-    items = [{"prompt": text, "responses": [text, f"{text} again"]} for text in HOSTILE]
+    items = [
+        {
+            "prompt": [{"role": "system", "content": f"number {number} of all"}, {"role": "user", "content": text}],
+            "responses": [text, f"{text} again"],
+        }
+        for number, text in enumerate(HOSTILE)
+    ]
     a_project(server.database, items=items)
     ana.enter(server, "ana")
     ana.drawn("")
     for number in range(len(HOSTILE)):
+        ana.says("prompt", f"number {number} of all")
         assert ana.page.evaluate("window.hacked") is None
         assert ana.page.locator("[id='rate-a3']").count() == 1
         shown = ana.page.locator("#prompt, #response-a, #response-b")
         assert shown.locator("script, img, form, input, iframe, [onerror], [style*=fixed]").count() == 0
         if number == 1:
-            assert "<div id='rate-a3'" in ana.says("response-a") or "<div id='rate-a3'" in ana.says("response-b")
+            for name in ("response-a", "response-b"):
+                ana.says(name, "<div id='rate-a3'")
         if number == 8:
-            assert shown.locator("pre code").count() >= 1 and shown.locator("table").count() >= 1
+            expect(shown.locator("pre code")).not_to_have_count(0)
+            expect(shown.locator("table")).not_to_have_count(0)
         ana.press("4")
     assert len(answers(server)) == len(HOSTILE)
 
@@ -218,19 +239,20 @@ def test_an_ended_session_is_said(server, browser):
     ana.drawn("")
     context.clear_cookies()
     ana.page.keyboard.press("1")
-    ana.page.wait_for_selector("#banner")
-    assert "session has ended" in ana.says("banner")
+    ana.says("banner", "session has ended")
     assert answers(server) == []
     context.close()
 
 
 def test_the_store_counts_what_the_page_did(server, ana):
     a_project(server.database, items=2)
+    began = time.monotonic()
     ana.enter(server, "ana")
     ana.drawn("")
     time.sleep(1.2)
     ana.press("1")
+    passed = time.monotonic() - began
     with server.database.read() as session:
         (label,) = session.scalars(select(Label)).all()
         assert session.get_one(Item, label.item_id).open_slots == 0
-    assert 1.0 < label.seconds < 20 and label.idle_seconds == 0
+    assert 1.0 < label.seconds + label.idle_seconds < passed
