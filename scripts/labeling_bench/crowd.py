@@ -4,12 +4,12 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from statistics import quantiles
 
 from labeling_app.store import Database
 from labeling_app.work.claims import next_task
 from labeling_app.work.labels import submit
 from labeling_app.work.tasks import Idle
+from labeling_bench.figures import Summary, summary
 
 
 @dataclass
@@ -19,15 +19,9 @@ class Waits:
     next_item: list[float] = field(default_factory=list)
     submit: list[float] = field(default_factory=list)
 
-    def as_json(self) -> dict[str, dict[str, float]]:
+    def as_json(self) -> dict[str, Summary]:
         """Milliseconds: the median, the 95th percentile and the longest."""
         return {"next": summary(self.next_item), "submit": summary(self.submit)}
-
-
-def summary(seconds: Sequence[float]) -> dict[str, float]:
-    """Median, 95th percentile and maximum in milliseconds, and how many calls there were."""
-    cuts = quantiles(seconds, n=20, method="inclusive")
-    return {"p50": cuts[9] * 1e3, "p95": cuts[18] * 1e3, "max": max(seconds) * 1e3, "calls": len(seconds)}
 
 
 def work(database: Database, project: int, users: Sequence[int], *, seconds: float, thinking: float) -> Waits:

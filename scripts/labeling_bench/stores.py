@@ -2,9 +2,12 @@
 
 import os
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
+from labeling_app.accounts.invitations import accept, invite
 from labeling_app.accounts.people import create_person
 from labeling_app.lead.imports import import_items
 from labeling_app.lead.projects import create_project
@@ -19,17 +22,25 @@ TEXT = (
 )
 
 
-def filled(file: Path, items: int, annotators: int) -> tuple[Database, int, list[int]]:
+def rows(items: int) -> Iterator[dict[str, Any]]:
+    """So many comparisons, which all differ."""
+    return ({"prompt": f"Prompt {i}", "responses": [f"{TEXT}{i}.a", f"{TEXT}{i}.b"]} for i in range(items))
+
+
+def filled(
+    file: Path, items: int, names: Sequence[str], *, overlap: int = 3, password: str | None = None
+) -> tuple[Database, int, list[int]]:
     """A SQLite store with a project of so many items, and people who have agreed to its guidelines."""
     database = Database(str(file))
     migrate(database)
-    settings = ProjectSettings(overlap=3)
+    settings = ProjectSettings(overlap=overlap)
     project = create_project(database, None, f"{items} items", "comparison", settings, "Say which is better.")
-    rows = ({"prompt": f"Prompt {i}", "responses": [f"{TEXT}{i}.a", f"{TEXT}{i}.b"]} for i in range(items))
-    import_items(database, None, project, rows)
-    users = [create_person(database, None, f"annotator {number}", Role.annotator) for number in range(annotators)]
+    import_items(database, None, project, rows(items))
+    users = [create_person(database, None, name, Role.annotator) for name in names]
     for user in users:
         consent(database, user, current_guidelines(database, user, project).id)
+        if password is not None:
+            accept(database, invite(database, None, user), password)
     return database, project, users
 
 
