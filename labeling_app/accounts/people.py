@@ -119,6 +119,20 @@ def resume(database: Database, actor_id: int | None, user_id: int) -> None:
         audit.record(session, database.now(), actor_id, "person.resume", person=user_id)
 
 
+def log_out(database: Database, actor_id: int | None, user_id: int) -> None:
+    """End somebody's sessions, on all of their devices; they can log in again.
+
+    Raises:
+        NotAllowed: the actor is no lead.
+        NotFound: there is no such person.
+    """
+    with database.write() as session:
+        require_lead(session, actor_id)
+        find(session, user_id)
+        end_sessions(session, user_id)
+        audit.record(session, database.now(), actor_id, "person.log_out", person=user_id)
+
+
 def find(session: Session, user_id: int) -> User:
     """A person who is not forgotten.
 

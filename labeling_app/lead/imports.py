@@ -46,7 +46,9 @@ class ImportReport:
 
 
 @dataclass(frozen=True)
-class _Placed:
+class Placed:
+    """A content, and where it stood."""
+
     place: Place | None
     content: Content
 
@@ -74,13 +76,13 @@ def import_items(
     with database.read() as session:
         require_lead(session, actor_id)
         project = find_project(session, project_id)
-        reader = Reader(_mode(project), settings_of(project), kind)
-    contents, problems = _read(source, reader)
+        reader = Reader(mode_of(project), settings_of(project), kind)
+    contents, problems = read_contents(source, reader)
     _refuse_bad(problems, skip_bad)
     with database.write() as session:
         require_lead(session, actor_id)
         project = find_project(session, project_id, locked=True)
-        fresh, clashes = _fresh(session, project_id, contents, kind)
+        fresh, clashes = find_fresh(session, project_id, contents, kind)
         _refuse_bad(clashes, skip_bad)
         now = database.now()
         _add(session, project, fresh, kind, now)
@@ -93,8 +95,9 @@ def import_items(
     )
 
 
-def _read(source: Source, reader: Reader) -> tuple[list[_Placed], list[Problem]]:
-    contents: list[_Placed] = []
+def read_contents(source: Source, reader: Reader) -> tuple[list[Placed], list[Problem]]:
+    """The contents of a source, and all that is wrong with its rows."""
+    contents: list[Placed] = []
     problems: list[Problem] = []
     for number, (place, fields) in enumerate(_rows(source), start=1):
         if number > MOST_ROWS:
@@ -103,7 +106,7 @@ def _read(source: Source, reader: Reader) -> tuple[list[_Placed], list[Problem]]
         if isinstance(found, list):
             problems += found
         else:
-            contents.append(_Placed(place, found))
+            contents.append(Placed(place, found))
     if not contents and not problems:
         raise Refused("There are no rows.", remedy="see docs/data.md for what is read.")
     return contents, problems
@@ -131,8 +134,8 @@ def _refuse_bad(problems: Sequence[Problem], skip_bad: bool) -> None:
     )
 
 
-def _fresh(
-    session: Session, project_id: int, contents: Sequence[_Placed], kind: ItemKind
+def find_fresh(
+    session: Session, project_id: int, contents: Sequence[Placed], kind: ItemKind
 ) -> tuple[list[tuple[str, Content]], list[Problem]]:
     """The contents that the project doesn't have, with their hashes, and those that it has as another kind.
 
@@ -199,5 +202,6 @@ def _parts(values: Sequence[T]) -> Iterator[list[T]]:
         yield part
 
 
-def _mode(project: Project) -> Mode:
+def mode_of(project: Project) -> Mode:
+    """What a project asks for."""
     return "ranking" if project.mode == "ranking" else "comparison"

@@ -15,9 +15,19 @@ from labeling_app.lead.guidelines import add_version
 from labeling_app.lookup import find_project, settings_of
 from labeling_app.settings import Mode, ProjectSettings
 from labeling_app.store import Database
-from labeling_app.store.tables import Guideline, Item, ItemKind, Project
+from labeling_app.store.tables import Guideline, Item, ItemKind, Member, Project
 
 LONGEST_NAME = 80
+
+
+@dataclass(frozen=True)
+class ProjectName:
+    """A project, to choose it from a menu."""
+
+    id: int
+    name: str
+    mode: str
+    closed: bool
 
 
 @dataclass(frozen=True)
@@ -26,6 +36,7 @@ class ProjectSummary:
 
     Attributes:
         slots_total: the judgements that are wanted.
+        done: those that there are, as the counts beside the log have it.
         work, gold, qualification: its items of each kind.
         guideline_version: the newest; None where it has none.
     """
@@ -35,6 +46,7 @@ class ProjectSummary:
     mode: str
     settings: ProjectSettings
     slots_total: int
+    done: int
     work: int
     gold: int
     qualification: int
@@ -78,6 +90,8 @@ def list_projects(database: Database, actor_id: int | None) -> list[ProjectSumma
         counts = {(project, kind): count for project, kind, count in session.execute(kinds)}
         newest = select(Guideline.project_id, func.max(Guideline.version)).group_by(Guideline.project_id)
         versions = {project: version for project, version in session.execute(newest)}
+        given = select(Member.project_id, func.sum(Member.done)).group_by(Member.project_id)
+        done = {project: int(count) for project, count in session.execute(given)}
         return [
             ProjectSummary(
                 id=project.id,
@@ -85,6 +99,7 @@ def list_projects(database: Database, actor_id: int | None) -> list[ProjectSumma
                 mode=project.mode,
                 settings=settings_of(project),
                 slots_total=project.slots_total,
+                done=done.get(project.id, 0),
                 guideline_version=versions.get(project.id),
                 created_at=project.created_at,
                 closed_at=project.closed_at,
@@ -92,6 +107,14 @@ def list_projects(database: Database, actor_id: int | None) -> list[ProjectSumma
             )
             for project in session.scalars(select(Project).order_by(Project.id.desc()))
         ]
+
+
+def project_names(database: Database, actor_id: int | None) -> list[ProjectName]:
+    """All projects, the newest first, without their counts."""
+    with database.read() as session:
+        require_lead(session, actor_id)
+        projects = session.scalars(select(Project).order_by(Project.id.desc()))
+        return [ProjectName(one.id, one.name, one.mode, one.closed_at is not None) for one in projects]
 
 
 def project_settings(database: Database, actor_id: int | None, project_id: int) -> ProjectSettings:

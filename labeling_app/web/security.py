@@ -15,13 +15,15 @@ from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import HTMLResponse
 
 from labeling_app.accounts.sessions import Person, user_of
 from labeling_app.store import Database
+from labeling_app.web.html import page
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 COOKIE = "session"
@@ -54,16 +56,16 @@ def token_of(scope: Scope) -> str | None:
 
 
 class SessionGuard:
-    """Lets nobody to /app without a session: a page leads to the login, everything else is refused."""
+    """Lets nobody to the work without a session: a page leads to the login, everything else is refused."""
 
-    def __init__(self, app: App, database: Database, guarded: str = "/app"):
+    def __init__(self, app: App, database: Database, guarded: tuple[str, ...] = ("/app", "/lead")):
         self.app = app
         self.database = database
         self.guarded = guarded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        if scope["type"] == "lifespan" or not (path == self.guarded or path.startswith(f"{self.guarded}/")):
+        if scope["type"] == "lifespan" or not any(path == one or path.startswith(f"{one}/") for one in self.guarded):
             await self.app(scope, receive, send)
             return
         person = await self._person(scope)
@@ -72,8 +74,11 @@ class SessionGuard:
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
-        elif scope["method"] == "GET" and "text/html" in Headers(scope=scope).get("accept", ""):
-            await _answer(send, 303, b"", [(b"location", b"/login")])
+        elif "text/html" in Headers(scope=scope).get("accept", ""):
+            if scope["method"] == "GET":
+                await _answer(send, 303, b"", [(b"location", b"/login")])
+            else:
+                await _ended()(scope, receive, send)
         else:
             await _refuse(send, 401, "Your session has ended. Log in again.")
 
@@ -120,17 +125,24 @@ class OriginGuard:
 class BodyLimit:
     """Refuses a request whose body is too large, as soon as that is seen."""
 
-    def __init__(self, app: App, largest: int = LARGEST_BODY):
+    def __init__(self, app: App, largest: int = LARGEST_BODY, uploads: tuple[tuple[re.Pattern[str], int], ...] = ()):
+        """
+        Args:
+            largest: in bytes.
+            uploads: paths, as whole, that take more.
+        """
         self.app = app
         self.largest = largest
+        self.uploads = uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        largest = max([self.largest, *(most for path, most in self.uploads if path.fullmatch(scope["path"]))])
         announced = Headers(scope=scope).get("content-length", "0")
-        if not announced.isdigit() or int(announced) > self.largest:
-            await _refuse(send, 413, f"A request has at most {self.largest:,} bytes.")
+        if not announced.isdigit() or int(announced) > largest:
+            await _refuse(send, 413, f"A request has at most {largest:,} bytes.")
             return
         seen = 0
 
@@ -138,7 +150,7 @@ class BodyLimit:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            return message if seen <= self.largest else {"type": "http.disconnect"}
+            return message if seen <= largest else {"type": "http.disconnect"}
 
         await self.app(scope, limited, send)
 
@@ -163,10 +175,10 @@ class _Page:
     def __init__(self, send: Send, nonce: str):
         self._send = send
         self._nonce = nonce
-        self._start: dict[str, Any] | None = None
+        self._start: MutableMapping[str, Any] | None = None
         self._body = b""
 
-    async def send(self, message: dict[str, Any]) -> None:
+    async def send(self, message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(raw=list(message["headers"]))
             for name, value in HEADERS.items():
@@ -184,11 +196,23 @@ class _Page:
             return
         await self._send(message)
 
-    async def _send_whole(self, start: dict[str, Any]) -> None:
+    async def _send_whole(self, start: MutableMapping[str, Any]) -> None:
         body = SCRIPT.sub(f'<script nonce="{self._nonce}"'.encode(), self._body)
         MutableHeaders(raw=start["headers"])["content-length"] = str(len(body))
         await self._send(start)
         await self._send({"type": "http.response.body", "body": body})
+
+
+def _ended() -> HTMLResponse:
+    """For a form that was sent after its session had ended. Browsers send it again when this answer is loaded again."""
+    return page(
+        "notice",
+        401,
+        heading="Your session has ended",
+        text="Log in in another tab, then load this page again: what you typed is sent again. Nothing was done yet.",
+        link="/login",
+        action="Log in",
+    )
 
 
 async def _refuse(send: Send, status: int, message: str) -> None:

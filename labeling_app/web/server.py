@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 # Before Gradio is imported: it phones home by default.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -11,9 +11,8 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 import gradio as gr
 from fastapi import FastAPI, Form, Request
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
-from jinja2 import Environment, PackageLoader, select_autoescape
 from sqlalchemy import text
 from starlette.middleware import Middleware
 
@@ -21,11 +20,13 @@ from labeling_app.accounts import invitations, sessions
 from labeling_app.accounts.passwords import SHORTEST
 from labeling_app.errors import LabelingError, NotFound, Refused
 from labeling_app.store import Database
+from labeling_app.store.tables import Role
+from labeling_app.web.html import page, sentence
+from labeling_app.web.lead import lead_pages
 from labeling_app.web.pages import build, head, theme
 from labeling_app.web.security import COOKIE, BodyLimit, OriginGuard, ProtectiveHeaders, SessionGuard, token_of
 
 HERE = Path(__file__).parent
-PAGES = Environment(loader=PackageLoader("labeling_app.web"), autoescape=select_autoescape(["jinja"]))
 
 
 def create_app(
@@ -39,6 +40,13 @@ def create_app(
         names: further host names by which browsers reach it, with their port where it isn't the scheme's own.
         https: whether browsers reach it by HTTPS: cookies are then sent by nothing else.
     """
+    return _with_work(create_entrance(database, host=host, port=port, names=names, https=https), database)
+
+
+def create_entrance(
+    database: Database, *, host: str, port: int, names: tuple[str, ...] = (), https: bool = False
+) -> FastAPI:
+    """The application without the work at /app: coming in, going out, and the lead's pages."""
     hosts = {f"{host}:{port}", *names} | ({f"localhost:{port}", f"127.0.0.1:{port}"} if _is_local(host) else set())
     scheme = "https" if https else "http"
     # The first one stands outside.
@@ -65,7 +73,8 @@ def create_app(
     app.add_api_route("/healthz", _health, methods=["GET"])
     app.add_api_route("/favicon.ico", lambda: FileResponse(HERE / "static" / "icon.svg"), methods=["GET"])
     app.mount("/static", StaticFiles(directory=HERE / "static"))
-    return _with_work(app, database)
+    app.mount("/lead", lead_pages(database))
+    return app
 
 
 def _with_work(app: FastAPI, database: Database) -> FastAPI:
@@ -102,10 +111,6 @@ def _is_local(host: str) -> bool:
     return host in ("127.0.0.1", "localhost", "::1")
 
 
-def _page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    return HTMLResponse(PAGES.get_template(f"{template}.html.jinja").render(**values), status_code=status)
-
-
 def _health(request: Request) -> Response:
     """Whether the store answers, for a supervisor or a proxy."""
     try:
@@ -116,12 +121,18 @@ def _health(request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-def _to_work() -> Response:
-    return RedirectResponse("/app/", status_code=303)
+def _to_work(request: Request) -> Response:
+    return RedirectResponse(_home(request.app.state.database, token_of(request.scope)), status_code=303)
+
+
+def _home(database: Database, token: str | None) -> str:
+    """Where somebody begins: a lead at the projects, others at their work."""
+    person = sessions.user_of(database, token) if token else None
+    return "/lead/" if person is not None and person.role is Role.lead else "/app/"
 
 
 def _login_page(ended: bool = False) -> Response:
-    return _page("login", name="", message="You are logged out." if ended else "", problem=False)
+    return page("login", name="", message="You are logged out." if ended else "", problem=False)
 
 
 def _log_in(request: Request, username: Annotated[str, Form()] = "", password: Annotated[str, Form()] = "") -> Response:
@@ -129,8 +140,8 @@ def _log_in(request: Request, username: Annotated[str, Form()] = "", password: A
     try:
         token = sessions.log_in(request.app.state.database, username, password, address)
     except LabelingError as error:
-        return _page("login", 401, name=username, message=f"{error.message} {_sentence(error.remedy)}", problem=True)
-    response = RedirectResponse("/app/", status_code=303)
+        return page("login", 401, name=username, message=f"{error.message} {sentence(error.remedy)}", problem=True)
+    response = RedirectResponse(_home(request.app.state.database, token), status_code=303)
     response.set_cookie(
         COOKIE,
         token,
@@ -156,7 +167,7 @@ def _invitation_page(request: Request, token: str) -> Response:
         name = invitations.look(request.app.state.database, token)
     except NotFound as error:
         return _no_invitation(error)
-    return _page("invitation", name=name, shortest=SHORTEST, message="")
+    return page("invitation", name=name, shortest=SHORTEST, message="")
 
 
 def _accept(
@@ -174,9 +185,9 @@ def _accept(
     except NotFound as error:
         return _no_invitation(error)
     except Refused as error:
-        message = f"{error.message} {_sentence(error.remedy)}"
-        return _page("invitation", 400, name=name, shortest=SHORTEST, message=message)
-    return _page(
+        message = f"{error.message} {sentence(error.remedy)}"
+        return page("invitation", 400, name=name, shortest=SHORTEST, message=message)
+    return page(
         "notice",
         heading="Your password is set",
         text=f"Log in as {name} from now on.",
@@ -186,15 +197,11 @@ def _accept(
 
 
 def _no_invitation(error: NotFound) -> Response:
-    return _page(
+    return page(
         "notice",
         404,
         heading="No such link",
-        text=f"{error.message} {_sentence(error.remedy)}",
+        text=f"{error.message} {sentence(error.remedy)}",
         link="/login",
         action="Log in",
     )
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]

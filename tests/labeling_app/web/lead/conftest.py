@@ -1,0 +1,20 @@
+"""The real application over a real SQLite file, and the people who come to it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from labeling_app.store import Database
+from labeling_app.store.tables import Role
+from tests.labeling_app.web.lead.visiting import Site
+from tests.labeling_app.web.running import account
+
+
+@pytest.fixture
+def site(sqlite_database: Database) -> Iterator[Site]:
+    """A site with the lead dora, and the annotator ana."""
+    account(sqlite_database, "dora", Role.lead)
+    account(sqlite_database, "ana")
+    site = Site(sqlite_database)
+    yield site
+    site.close()
