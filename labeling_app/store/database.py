@@ -55,6 +55,7 @@ class Database:
         self._reading = (
             self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
         )
+        self._writing = self.engine.execution_options(writes=True)
         self._writer: AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else nullcontext()
 
     @property
@@ -80,8 +81,7 @@ class Database:
             Unavailable: it could not be committed; nothing of it is stored.
             Refused: a text holds what the database can't store.
         """
-        writing = self.engine.execution_options(writes=True)
-        with _translated(), self._writer, Session(writing, expire_on_commit=False) as session, session.begin():
+        with _translated(), self._writer, Session(self._writing, expire_on_commit=False) as session, session.begin():
             yield session
 
     def one_at_a_time(self, session: Session, what: str) -> None:

@@ -1,24 +1,32 @@
-"""Holding an item: the next one, a longer lease, an own answer once more.
-
-Every verb locks the person's row in the project first. Whatever one person does in several tabs therefore happens one
-after the other; different people never wait for each other.
-"""
+"""Holding an item: the next one, a longer lease, an own answer once more. Every verb takes the person's seat first."""
 
 from datetime import datetime
 
-from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from labeling_app.access import known_user, require_user
-from labeling_app.errors import NotAllowed, NotFound
-from labeling_app.lookup import find_project, settings_of
+from labeling_app.access import require_user
+from labeling_app.errors import NotFound
 from labeling_app.store import Database
-from labeling_app.store.tables import Assignment, AssignmentStatus, Consent, Member, Project
-from labeling_app.work.supply import lease_of, take_next
-from labeling_app.work.tasks import Idle, IdleReason, Task, newest_guideline, progress_of, task_of
+from labeling_app.store.tables import Assignment, AssignmentStatus, Member
+from labeling_app.work.seats import Seat, agreement, own, take_seat
+from labeling_app.work.supply import IS_OPEN, lease_of, take_next
+from labeling_app.work.tasks import Idle, IdleReason, Task, progress_of, task_of
 
 FINISHED = (AssignmentStatus.done, AssignmentStatus.skipped)
+HELD = (
+    select(Assignment)
+    .where(
+        Assignment.project_id == bindparam("project"),
+        Assignment.user_id == bindparam("user"),
+        IS_OPEN,
+        Assignment.lease_until >= bindparam("now"),
+    )
+    .order_by(Assignment.id)
+    .limit(1)
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
 
 
 def next_task(database: Database, user_id: int, project_id: int) -> Task | Idle:
@@ -29,28 +37,26 @@ def next_task(database: Database, user_id: int, project_id: int) -> Task | Idle:
         NotFound: there is no such project.
     """
     with database.write() as session:
-        return serve(session, database.now(), user_id, project_id)
+        now = database.now()
+        return serve(session, now, take_seat(session, now, user_id, project_id))
 
 
-def serve(session: Session, now: datetime, user_id: int, project_id: int) -> Task | Idle:
+def serve(session: Session, now: datetime, seat: Seat) -> Task | Idle:
     """`next_task` within a transaction."""
-    user = known_user(session, user_id)
-    project = find_project(session, project_id)
-    member = locked_member(session, now, user_id, project.id)
-    progress = progress_of(session, project, member)
-    if user.paused_at is not None:
+    progress = progress_of(session, seat.project, seat.member)
+    if seat.user.paused_at is not None:
         return Idle("paused", progress)
-    if project.closed_at is not None:
+    if seat.project.closed_at is not None:
         return Idle("closed", progress)
-    if not has_consented(session, user_id, project.id):
+    if not seat.consented:
         return Idle("consent", progress)
-    held = _held(session, now, member)
-    found: Assignment | IdleReason = held or take_next(session, now, project, member)
+    held = _held(session, now, seat.member)
+    found: Assignment | IdleReason = held or take_next(session, now, seat)
     if not isinstance(found, Assignment):
         return Idle(found, progress)
-    found.lease_until = lease_of(settings_of(project), now)
+    found.lease_until = lease_of(seat.settings, now)
     session.flush()
-    return task_of(session, found, project, member)
+    return task_of(session, found, seat, progress)
 
 
 def renew(database: Database, user_id: int, assignment_id: int) -> datetime:
@@ -62,10 +68,10 @@ def renew(database: Database, user_id: int, assignment_id: int) -> datetime:
     """
     with database.write() as session:
         now = database.now()
-        assignment, project, _ = own(session, now, user_id, assignment_id)
+        assignment, seat = own(session, now, user_id, assignment_id)
         if assignment.status is not AssignmentStatus.open or assignment.lease_until < now:
             raise NotFound("This item is no longer in your hands.", remedy="load the page again.")
-        assignment.lease_until = lease_of(settings_of(project), now)
+        assignment.lease_until = lease_of(seat.settings, now)
         return assignment.lease_until
 
 
@@ -77,10 +83,10 @@ def reopen(database: Database, user_id: int, assignment_id: int) -> Task:
         NotFound: it isn't theirs, or has no answer.
     """
     with database.write() as session:
-        assignment, project, member = own(session, database.now(), user_id, assignment_id)
+        assignment, seat = own(session, database.now(), user_id, assignment_id)
         if assignment.status not in FINISHED:
             raise NotFound("There is no such answer of yours.", remedy="choose one from your history.")
-        return task_of(session, assignment, project, member)
+        return task_of(session, assignment, seat, progress_of(session, seat.project, seat.member))
 
 
 def last_finished(database: Database, user_id: int, project_id: int) -> int | None:
@@ -100,64 +106,12 @@ def last_finished(database: Database, user_id: int, project_id: int) -> int | No
         return session.scalars(last).first()
 
 
-def own(session: Session, now: datetime, user_id: int, assignment_id: int) -> tuple[Assignment, Project, Member]:
-    """An assignment of this very person, locked, in a project that is open.
-
-    Raises:
-        NotAllowed: the account can't be used, is paused, or the project is closed.
-        NotFound: there is no such assignment of theirs.
-    """
-    require_user(session, user_id)
-    mine = Assignment.id == assignment_id, Assignment.user_id == user_id
-    project_id = session.scalar(select(Assignment.project_id).where(*mine))
-    if project_id is None:
-        raise NotFound("There is no such item in your hands.", remedy="load the page again.")
-    member = locked_member(session, now, user_id, project_id)
-    locked = select(Assignment).where(*mine).with_for_update().execution_options(populate_existing=True)
-    project = find_project(session, project_id)
-    if project.closed_at is not None:
-        raise NotAllowed("This project is closed.", remedy="ask the lead; what you said is kept.")
-    return session.scalars(locked).one(), project, member
-
-
 def has_consented(session: Session, user_id: int, project_id: int) -> bool:
     """Whether the person has agreed to the newest guidelines, if there are any."""
-    newest, _ = newest_guideline(session, project_id)
-    return newest is None or session.get(Consent, (user_id, newest)) is not None
-
-
-def locked_member(session: Session, now: datetime, user_id: int, project_id: int) -> Member:
-    """The person's row in the project, made on first use, locked until the transaction ends."""
-    locked = (
-        select(Member)
-        .where(Member.user_id == user_id, Member.project_id == project_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    found = session.scalars(locked).first()
-    if found is not None:
-        return found
-    try:
-        with session.begin_nested():
-            session.add(Member(user_id=user_id, project_id=project_id, joined_at=now))
-    except IntegrityError:  # made by another tab in the meantime
-        pass
-    return session.scalars(locked).one()
+    return agreement(session, user_id, project_id)[2]
 
 
 def _held(session: Session, now: datetime, member: Member) -> Assignment | None:
     """The assignment that is open on this person's page, if its lease has not run out."""
-    held = (
-        select(Assignment)
-        .where(
-            Assignment.project_id == member.project_id,
-            Assignment.user_id == member.user_id,
-            Assignment.status == AssignmentStatus.open,
-            Assignment.lease_until >= now,
-        )
-        .order_by(Assignment.id)
-        .limit(1)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    return session.scalars(held).first()
+    whose = {"project": member.project_id, "user": member.user_id, "now": now}
+    return session.scalars(HELD, whose).first()

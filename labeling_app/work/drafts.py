@@ -7,7 +7,7 @@ from labeling_app.answers import LONGEST_TEXT
 from labeling_app.errors import NotFound, Refused
 from labeling_app.store import Database
 from labeling_app.store.tables import AssignmentStatus, Draft
-from labeling_app.work.claims import own
+from labeling_app.work.seats import own
 
 LONGEST_DRAFT = 3 * LONGEST_TEXT
 
@@ -24,7 +24,7 @@ def save_draft(database: Database, user_id: int, assignment_id: int, content: di
         raise Refused(f"A draft has at most {LONGEST_DRAFT:,} characters.", remedy="shorten the text.")
     with database.write() as session:
         now = database.now()
-        assignment, _, _ = own(session, now, user_id, assignment_id)
+        assignment, _ = own(session, now, user_id, assignment_id)
         if assignment.status is not AssignmentStatus.open:
             raise NotFound("This item is no longer in your hands.", remedy="load the page again.")
         session.merge(Draft(assignment_id=assignment_id, content=content, saved_at=now))

@@ -17,13 +17,13 @@ from sqlalchemy.orm import Session
 
 from labeling_app.answers import Answer, parse, to_shown, to_stored
 from labeling_app.errors import NotAllowed, Refused
-from labeling_app.lookup import settings_of
 from labeling_app.store import Database
 from labeling_app.store.tables import Assignment, AssignmentStatus, Draft, Item, ItemKind, Label, Member
-from labeling_app.work.claims import has_consented, own, serve
+from labeling_app.work.claims import serve
 from labeling_app.work.qualification import feedback_on, judge_member
+from labeling_app.work.seats import Seat, own, take_seat
 from labeling_app.work.supply import expire, give_slot_back, take_slot
-from labeling_app.work.tasks import Idle, Task, newest_guideline
+from labeling_app.work.tasks import Idle, Task
 
 LONGEST_SUBMISSION_ID = 64
 LONGEST_SECONDS = 24 * 3600.0
@@ -79,8 +79,9 @@ def submit(
         Unavailable: it could not be stored.
     """
     with database.write() as session:
-        times = _times(seconds, idle_seconds)
-        return _store(session, database.now(), user_id, assignment_id, fields, submission_id, times)
+        now, times = database.now(), _times(seconds, idle_seconds)
+        assignment, seat = own(session, now, user_id, assignment_id)
+        return _store(session, now, assignment, seat, fields, submission_id, times)
 
 
 def submit_and_next(
@@ -97,34 +98,37 @@ def submit_and_next(
     """`submit`, and the next item, in one transaction."""
     with database.write() as session:
         now, times = database.now(), _times(seconds, idle_seconds)
-        receipt = _store(session, now, user_id, assignment_id, fields, submission_id, times)
-        return receipt, serve(session, now, user_id, project_id)
+        assignment, seat = own(session, now, user_id, assignment_id)
+        receipt = _store(session, now, assignment, seat, fields, submission_id, times)
+        if project_id != seat.project.id:  # another project was chosen in the meantime
+            seat = take_seat(session, now, user_id, project_id)
+        return receipt, serve(session, now, seat)
 
 
 def _store(
     session: Session,
     now: datetime,
-    user_id: int,
-    assignment_id: int,
+    assignment: Assignment,
+    seat: Seat,
     fields: dict[str, Any],
     submission_id: str,
     times: tuple[float, float],
 ) -> Receipt:
-    assignment, project, member = own(session, now, user_id, assignment_id)
+    project, user_id = seat.project, seat.user.id
     item = session.get_one(Item, assignment.item_id)
     _check_submission_id(submission_id)
     sent = session.scalars(select(Label).where(Label.user_id == user_id, Label.submission_id == submission_id)).first()
     if sent is not None:
-        again = parse(fields, settings_of(project), project.mode, len(item.responses))  # type: ignore[arg-type]
+        again = parse(fields, seat.settings, project.mode, len(item.responses))  # type: ignore[arg-type]
         if sent.assignment_id != assignment.id or sent.answer != to_stored(again, assignment.order).as_json():
             raise Refused("Another answer was stored under this submission id.", remedy="load the page again.")
         return _receipt(sent, assignment, item)
     if item.kind is ItemKind.qualification and assignment.finished_at is not None:
         raise Refused("A qualification item is answered once.", remedy="go on with the next item.")
-    if not has_consented(session, user_id, project.id):
+    if not seat.consented:
         raise NotAllowed("The guidelines have changed.", remedy="read them and agree, and send your answer again.")
-    shown = parse(fields, settings_of(project), project.mode, len(item.responses))  # type: ignore[arg-type]
-    late = _settle(session, now, assignment, item, member, shown)
+    shown = parse(fields, seat.settings, project.mode, len(item.responses))  # type: ignore[arg-type]
+    late = _settle(session, now, assignment, item, seat.member, shown)
     label = Label(
         uid=str(uuid.uuid4()),
         project_id=project.id,
@@ -134,7 +138,7 @@ def _store(
         submission_id=submission_id,
         revision=_revision(session, assignment),
         answer=to_stored(shown, assignment.order).as_json(),
-        guideline_id=newest_guideline(session, project.id)[0],
+        guideline_id=seat.guideline_id,
         seconds=times[0],
         idle_seconds=times[1],
         late=late,
@@ -146,7 +150,7 @@ def _store(
     assignment.label_id = label.id
     session.flush()
     if item.kind is ItemKind.qualification:
-        judge_member(session, project, member)
+        judge_member(session, project, seat.member)
     return _receipt(label, assignment, item)
 
 

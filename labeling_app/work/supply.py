@@ -8,12 +8,12 @@ import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Exists, Select, exists, or_, select, text
+from sqlalchemy import ColumnElement, Exists, Select, bindparam, exists, or_, select, text
 from sqlalchemy.orm import Session, aliased
 
-from labeling_app.lookup import settings_of
 from labeling_app.settings import ProjectSettings
 from labeling_app.store.tables import Assignment, AssignmentStatus, Item, ItemKind, Member, Project, Qualification
+from labeling_app.work.seats import Seat
 from labeling_app.work.tasks import IdleReason
 
 # A repeat comes only when so many answers lie between it and the first.
@@ -23,15 +23,31 @@ EXPIRED_AT_ONCE = 50
 # Written out, as the partial indexes say it: with bound values neither database knows that they apply.
 HAS_FREE_SLOT = text("item.open_slots > 0 AND item.kind = 'work'")
 IS_CHECK = text("item.kind <> 'work'")
+IS_OPEN = text("assignment.status = 'open'")
+# Built once, like those of seats.py.
+LAPSED = (
+    select(Assignment)
+    .where(
+        Assignment.project_id == bindparam("project"),
+        IS_OPEN,
+        Assignment.lease_until < bindparam("now"),
+    )
+    .order_by(Assignment.lease_until)
+    .limit(EXPIRED_AT_ONCE)
+    .with_for_update(skip_locked=True)
+)
+HAS_QUALIFICATION = select(
+    exists().where(Item.project_id == bindparam("project"), Item.kind == ItemKind.qualification, IS_CHECK)
+)
 
 
-def take_next(session: Session, now: datetime, project: Project, member: Member) -> Assignment | IdleReason:
+def take_next(session: Session, now: datetime, seat: Seat) -> Assignment | IdleReason:
     """A new assignment for a person who holds none, or why there is none.
 
     Slots of leases that have run out are given back first, in the same transaction.
     """
-    settings = settings_of(project)
-    release_expired(session, now, project.id)
+    settings, member = seat.settings, seat.member
+    release_expired(session, now, seat.project.id)
     draw = random.Random(f"{settings.seed}/{member.user_id}/{member.served}")
     found = _qualification(session, now, settings, member, draw)
     if found is None:
@@ -40,23 +56,12 @@ def take_next(session: Session, now: datetime, project: Project, member: Member)
         member.served += 1
         session.flush()
         return found
-    return found or _why_nothing(session, project, member)
+    return found or _why_nothing(session, seat.project, member)
 
 
 def release_expired(session: Session, now: datetime, project_id: int) -> None:
     """End open assignments whose lease has run out, and give back the slots that they hold."""
-    lapsed = (
-        select(Assignment)
-        .where(
-            Assignment.project_id == project_id,
-            Assignment.status == AssignmentStatus.open,
-            Assignment.lease_until < now,
-        )
-        .order_by(Assignment.lease_until)
-        .limit(EXPIRED_AT_ONCE)
-        .with_for_update(skip_locked=True)
-    )
-    for assignment in session.scalars(lapsed).all():
+    for assignment in session.scalars(LAPSED, {"project": project_id, "now": now}).all():
         item = _locked_item(session, assignment.item_id, skip_locked=True)
         if item is not None:  # else somebody is at it: the next claim ends this one
             expire(session, assignment, item)
@@ -106,6 +111,8 @@ def _qualification(
         return None
     if member.qualification is Qualification.failed:
         return "unqualified"
+    if not session.scalar(HAS_QUALIFICATION, {"project": member.project_id}):
+        return None
     begun = _once_more(session, now, settings, member, Item.kind == ItemKind.qualification)
     item = None if begun else _first_unseen(session, member, ItemKind.qualification)
     return begun if item is None else _assign(session, now, settings, member, item, draw)

@@ -11,6 +11,7 @@ from labeling_app.answers import Answer, to_shown
 from labeling_app.lookup import settings_of
 from labeling_app.settings import Mode, ProjectSettings
 from labeling_app.store.tables import Assignment, Draft, Guideline, Item, ItemKind, Label, Member, Project
+from labeling_app.work.seats import Seat
 
 IdleReason = Literal["finished", "waiting", "paused", "closed", "consent", "unqualified", "empty"]
 
@@ -70,7 +71,7 @@ class Idle:
     progress: Progress | None = None
 
 
-def task_of(session: Session, assignment: Assignment, project: Project, member: Member) -> Task:
+def task_of(session: Session, assignment: Assignment, seat: Seat, progress: Progress) -> Task:
     """What the page of an assignment shows."""
     item = session.get_one(Item, assignment.item_id)
     draft = session.get(Draft, assignment.id)
@@ -78,18 +79,18 @@ def task_of(session: Session, assignment: Assignment, project: Project, member: 
     given = None if label is None else to_shown(Answer.model_validate(label.answer), assignment.order)
     return Task(
         assignment_id=assignment.id,
-        project_id=project.id,
-        project_name=project.name,
-        mode=project.mode,  # type: ignore[arg-type]
-        settings=settings_of(project),
+        project_id=seat.project.id,
+        project_name=seat.project.name,
+        mode=seat.project.mode,  # type: ignore[arg-type]
+        settings=seat.settings,
         prompt=item.prompt,
         responses=[item.responses[candidate] for candidate in assignment.order],
-        guideline_version=newest_guideline(session, project.id)[1],
+        guideline_version=seat.guideline_version,
         lease_until=assignment.lease_until,
         draft=None if draft is None else draft.content,
         given=given,
-        progress=progress_of(session, project, member),
-        qualification=_which(session, item, member) if item.kind is ItemKind.qualification else None,
+        progress=progress,
+        qualification=_which(session, item) if item.kind is ItemKind.qualification else None,
     )
 
 
@@ -123,7 +124,7 @@ def _pace(session: Session, member: Member) -> float | None:
     return seconds[len(seconds) // 2] if seconds else None
 
 
-def _which(session: Session, item: Item, member: Member) -> tuple[int, int]:
+def _which(session: Session, item: Item) -> tuple[int, int]:
     """Which of the qualification items it is, from 1, and how many there are."""
     same = select(func.count()).select_from(Item)
     same = same.where(Item.project_id == item.project_id, Item.kind == ItemKind.qualification)
