@@ -7,6 +7,10 @@ from typing import Annotated
 # Before Gradio is imported: it phones home by default.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+# After each event it makes statistics of up to 10,000 earlier ones, for a page that we don't show: an event takes the
+# longer, the longer the server runs.
+os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(10**9)
+os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "1"
 
 import gradio as gr
 from fastapi import FastAPI, Form, Request
@@ -18,6 +22,7 @@ from starlette.middleware import Middleware
 
 from labeling_app.accounts import invitations, sessions
 from labeling_app.accounts.passwords import SHORTEST
+from labeling_app.accounts.sessions import Person
 from labeling_app.errors import LabelingError, NotFound, Refused
 from labeling_app.store import Database
 from labeling_app.store.tables import Role
@@ -82,8 +87,8 @@ def _with_work(app: FastAPI, database: Database) -> FastAPI:
     blocks.queue(default_concurrency_limit=16, max_size=256, api_open=False)
 
     def person_of(request: Request) -> str | None:
-        token = token_of(request.scope)
-        person = sessions.user_of(database, token) if token else None
+        """The session's person, whom `SessionGuard` has let in."""
+        person: Person | None = request.scope.get("state", {}).get("person")
         return None if person is None else str(person.id)
 
     mounted: FastAPI = gr.mount_gradio_app(
