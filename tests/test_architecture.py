@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 # From the ground up: a module imports from its own layer and from those beneath it.
 LAYERS = [
-    ["errors", "config", "config_yaml", "runs", "plots"],
+    ["errors", "config", "config_yaml", "runs", "plots", "svg"],
     ["data", "stats"],
     ["models", "rewards", "generation", "best_of_n"],
     ["trainers", "evaluation"],
@@ -21,12 +21,12 @@ LAYERS = [
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
-TORCH_FREE = ["rlhf", "rlhf.errors", "rlhf.config", "rlhf.runs", "rlhf.data", "rlhf.stats", "rlhf.rewards"]
+TORCH_FREE = ["rlhf", "rlhf.errors", "rlhf.config", "rlhf.runs", "rlhf.data", "rlhf.stats", "rlhf.rewards", "rlhf.svg"]
 TORCH_FREE += [f"rlhf.data.{name}" for name in ("schema", "readers", "validate", "split")]
 HEAVY = ["torch", "transformers", "trl", "peft", "accelerate", "datasets", "gradio", "wandb"]
 
 # What the labelling app may take from the library: the part that loads no torch.
-FOR_THE_APP = ("rlhf.errors", "rlhf.config", "rlhf.runs", "rlhf.data", "rlhf.stats")
+FOR_THE_APP = ("rlhf.errors", "rlhf.config", "rlhf.runs", "rlhf.data", "rlhf.stats", "rlhf.svg")
 # The one module of the app that scores items with a reward model; it is imported when asked for.
 APP_SCORING = "labeling_app.scoring"
 

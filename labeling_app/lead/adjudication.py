@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import combinations
 from typing import Any
 
 from sqlalchemy import select, update
@@ -12,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from labeling_app.access import require_lead
 from labeling_app.accounts import audit
-from labeling_app.answers import LONGEST_TEXT, Answer, parse, side
+from labeling_app.answers import LONGEST_TEXT, Answer, parse
 from labeling_app.errors import NotFound, Refused
+from labeling_app.lead.disputes import disputed
 from labeling_app.lookup import find_project, settings_of
 from labeling_app.store import Database
 from labeling_app.store.joins import NEWEST
@@ -28,8 +28,6 @@ from labeling_app.store.tables import (
     Project,
     User,
 )
-
-FAR_APART = 2  # in strength: "a bit" and "much" better, or a tie and "better"
 
 
 @dataclass(frozen=True)
@@ -121,60 +119,6 @@ def decide(
             _make_gold(session, project, item, assignments, answer, note)
         audit.record(session, now, actor_id, "item.decide", project=project.id, item=item_id, gold=make_gold)
         return decision.uid
-
-
-def disputed(session: Session, project_id: int) -> list[tuple[int, float]]:
-    """The ids of undecided items in dispute, with how much they are, the most first."""
-    query = (
-        select(Label.item_id, Label.answer)
-        .join(Assignment, NEWEST)
-        .join(Item, Item.id == Label.item_id)
-        .join(User, User.id == Label.user_id)
-        .where(*_counts(project_id), ~select(Decision.id).where(Decision.item_id == Label.item_id).exists())
-        .order_by(Label.item_id)
-    )
-    answers: dict[int, list[dict[str, Any]]] = {}
-    for item_id, answer in session.execute(query):
-        if answer.get("kind") != "skip":
-            answers.setdefault(item_id, []).append(answer)
-    scores = {item_id: dispute(given) for item_id, given in answers.items() if len(given) > 1}
-    return sorted(((one, score) for one, score in scores.items() if score > 0), key=lambda pair: (-pair[1], pair[0]))
-
-
-def dispute(answers: Sequence[dict[str, Any]]) -> float:
-    """How much people disagree: 0 where nobody says the opposite of another, and strengths are near each other."""
-    couples = list(combinations(answers, 2))
-    apart = [_sides_apart(one, other) for one, other in couples]
-    distances: list[int] = [abs((one.get("strength") or 0) - (other.get("strength") or 0)) for one, other in couples]
-    if not any(opposite for opposite, _ in apart) and max(distances) < FAR_APART:
-        return 0.0
-    return (sum(share for _, share in apart) + sum(distances) / 100) / len(couples)
-
-
-def _sides_apart(one: dict[str, Any], other: dict[str, Any]) -> tuple[bool, float]:
-    """Whether two people say opposite things, and the share of pairs of candidates on which they differ, where a side
-    against a tie counts half."""
-    if one["kind"] != other["kind"]:
-        return True, 1.0  # a choice, and that both are bad
-    differences = [abs(a - b) / 2 for a, b in zip(_signs(one), _signs(other), strict=True)]
-    return 1.0 in differences, sum(differences) / len(differences)
-
-
-def _signs(answer: dict[str, Any]) -> list[int]:
-    """Which of each pair of candidates is better: -1 the first, 1 the second."""
-    if answer["kind"] == "ranking":
-        return [side(a - b) for a, b in combinations(answer["ranks"], 2)]
-    return [side(answer.get("strength") or 0)]
-
-
-def _counts(project_id: int) -> tuple[Any, ...]:
-    return (
-        Label.project_id == project_id,
-        Item.kind == ItemKind.work,
-        Assignment.repeat_of.is_(None),
-        Label.late.is_(False),
-        User.withheld.is_(False),
-    )
 
 
 def _opinions(session: Session, item_ids: Sequence[int]) -> dict[int, list[Opinion]]:

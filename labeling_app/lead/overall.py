@@ -1,17 +1,15 @@
 """Do the people of a project agree? Every coefficient over all that counts, in total, by day and by couples."""
 
-from collections import defaultdict
 from dataclasses import dataclass
-from datetime import date
-from itertools import combinations
+from datetime import date, timedelta
 
 import numpy as np
+from scipy.sparse import csr_array
 
-from labeling_app.answers import STRONGEST
-from labeling_app.lead.judgements import BOTH_BAD, Floats, Ints, Said, sides_of
-from rlhf.stats.agreement import Agreement, cohen_kappa, fleiss_kappa, krippendorff_alpha, raw_agreement
+from labeling_app.lead.judgements import Ints, Said
+from labeling_app.lead.units import SIDES, STRENGTHS, Units
+from rlhf.stats.agreement import Agreement, cohen_kappas, fleiss_kappa, krippendorff_alpha, raw_agreement
 
-STRENGTHS = list(range(-STRONGEST, STRONGEST + 1))
 COUPLES_SHOWN = 20
 RESAMPLES = 1_000
 
@@ -29,93 +27,79 @@ class Couple:
 
 @dataclass(frozen=True)
 class Coefficients:
-    """Agreement of all. `raw`, `fleiss` and `nominal` are of the sides (first, tie, second, both bad), `ordinal` and
-    `interval` are Krippendorff's alpha of the strengths, where "both bad" is 0. Of rankings all are of the sides of
-    their pairs of candidates, and the intervals are too narrow, as pairs of one item hang together."""
+    """Agreement of all.
+
+    Of rankings all coefficients are of the sides of their pairs of candidates, and the intervals are too narrow, as
+    pairs of one item hang together.
+
+    Attributes:
+        raw, fleiss, nominal: of the sides: first, tie, second, both bad.
+        linear, quadratic: Fleiss' kappa of the strengths, weighted by distance; "both bad" is 0.
+        ordinal, interval: Krippendorff's alpha of the strengths, likewise.
+    """
 
     raw: Agreement
     fleiss: Agreement
+    linear: Agreement
+    quadratic: Agreement
     nominal: Agreement
     ordinal: Agreement
     interval: Agreement
 
 
-def coefficients(said: Said, *, seed: int) -> Coefficients:
+def coefficients(units: Units, *, seed: int) -> Coefficients:
     """All coefficients over the judgements that count."""
-    sides, strengths, values = _tables(said)
+    sides, strengths = units.sides(), units.strengths()
     return Coefficients(
         raw=raw_agreement(sides, seed=seed, resamples=RESAMPLES),
         fleiss=fleiss_kappa(sides, seed=seed, resamples=RESAMPLES),
-        nominal=krippendorff_alpha(sides, range(4), "nominal", seed=seed, resamples=RESAMPLES),
-        ordinal=krippendorff_alpha(strengths, values, "ordinal", seed=seed, resamples=RESAMPLES),
-        interval=krippendorff_alpha(strengths, values, "interval", seed=seed, resamples=RESAMPLES),
+        linear=fleiss_kappa(strengths, "linear", seed=seed, resamples=RESAMPLES),
+        quadratic=fleiss_kappa(strengths, "quadratic", seed=seed, resamples=RESAMPLES),
+        nominal=krippendorff_alpha(sides, range(SIDES), "nominal", seed=seed, resamples=RESAMPLES),
+        ordinal=krippendorff_alpha(strengths, STRENGTHS, "ordinal", seed=seed, resamples=RESAMPLES),
+        interval=krippendorff_alpha(strengths, STRENGTHS, "interval", seed=seed, resamples=RESAMPLES),
     )
 
 
-def by_day(said: Said, *, seed: int) -> list[tuple[date, Agreement]]:
+def by_day(said: Said, units: Units, *, seed: int) -> list[tuple[date, Agreement]]:
     """Raw agreement on the items whose last judgement fell on each day, by UTC."""
-    sides, _, _ = _tables(said)
-    units = _unit_items(said)
-    last: dict[int, date] = {}
-    for item, at, counts in zip(said.item.tolist(), said.at, said.counts, strict=True):
-        if counts:
-            last[item] = max(last.get(item, at.date()), at.date())
-    rows: dict[date, list[int]] = defaultdict(list)
-    for row, item in enumerate(units):
-        rows[last[item]].append(row)
-    return [(day, raw_agreement(sides[rows[day]], seed=seed, resamples=RESAMPLES)) for day in sorted(rows)]
+    sides = units.sides()
+    last = np.full(len(sides), -1, dtype=np.int64)
+    np.maximum.at(last, units.row[units.counts], said.day[units.label[units.counts]])
+    return [
+        (day_of(day), raw_agreement(sides[last == day], seed=seed, resamples=RESAMPLES))
+        for day in np.unique(last[last >= 0]).tolist()
+    ]
+
+
+def day_of(number: int) -> date:
+    """The date of so many days after the first of 1970."""
+    return date(1970, 1, 1) + timedelta(days=number)
 
 
 def couples(said: Said, *, seed: int) -> list[Couple]:
     """Cohen's kappa of the couples who share the most items, of comparisons only."""
-    if any(answer["kind"] == "ranking" for answer in said.answers):
+    if not said.comparison.all():
         return []
-    side, strength = said.side, said.strength
-    given: dict[int, dict[int, int]] = defaultdict(dict)
-    for index in np.flatnonzero(said.counts).tolist():
-        given[int(said.user[index])][int(said.item[index])] = index
-    shared = [
-        (one, other, sorted(set(given[one]) & set(given[other]))) for one, other in combinations(sorted(given), 2)
-    ]
-    shared = sorted((couple for couple in shared if couple[2]), key=lambda couple: -len(couple[2]))[:COUPLES_SHOWN]
-    return [
-        _couple(one, other, [given[one][i] for i in items], [given[other][i] for i in items], side, strength, seed)
-        for one, other, items in shared
-    ]
+    places = np.flatnonzero(said.counts)
+    users, who = np.unique(said.user[places], return_inverse=True)
+    items, which = np.unique(said.item[places], return_inverse=True)
+    shape = (len(users), len(items))
+    if 0 in shape:
+        return []
+    there = csr_array((np.ones(len(places)), (who.reshape(-1), which.reshape(-1))), shape=shape)
+    first, second = np.triu_indices(len(users), 1)
+    shared = (there @ there.T).toarray()[first, second]
+    most = [one for one in np.argsort(-shared, kind="stable").tolist() if shared[one] > 0][:COUPLES_SHOWN]
+    of = {int(user): places[said.user[places] == user] for user in users}
+    return [_couple(said, of, int(users[first[one]]), int(users[second[one]]), seed) for one in most]
 
 
-def _couple(one: int, other: int, first: list[int], second: list[int], side: Ints, strength: Ints, seed: int) -> Couple:
-    linear, quadratic = (
-        cohen_kappa(strength[first], strength[second], STRENGTHS, weights, seed=seed, resamples=RESAMPLES)
-        for weights in ("linear", "quadratic")
+def _couple(said: Said, of: dict[int, Ints], one: int, other: int, seed: int) -> Couple:
+    _, a, b = np.intersect1d(said.item[of[one]], said.item[of[other]], assume_unique=True, return_indices=True)
+    first, second = of[one][a], of[other][b]
+    (kappa,) = cohen_kappas(said.side[first], said.side[second], range(SIDES), [None], seed=seed, resamples=RESAMPLES)
+    linear, quadratic = cohen_kappas(
+        said.strength[first], said.strength[second], STRENGTHS, ["linear", "quadratic"], seed=seed, resamples=RESAMPLES
     )
-    kappa = cohen_kappa(side[first], side[second], range(4), seed=seed, resamples=RESAMPLES)
     return Couple(one, other, kappa, linear, quadratic)
-
-
-def _units(said: Said) -> list[tuple[int, int, dict[str, int]]]:
-    """(item, number of the pair, what is said of it) of each judgement that counts."""
-    found = []
-    for index in np.flatnonzero(said.counts).tolist():
-        answer = said.answers[index]
-        for number, side in enumerate(sides_of(answer)):
-            strength = answer.get("strength") or 0 if answer["kind"] != "ranking" else side - 1
-            found.append((int(said.item[index]), number, {"side": side, "strength": strength}))
-    return found
-
-
-def _unit_items(said: Said) -> list[int]:
-    """The item of each row of the tables."""
-    return [item for item, _ in sorted({(item, number) for item, number, _ in _units(said)})]
-
-
-def _tables(said: Said) -> tuple[Floats, Floats, list[int]]:
-    """Counts of the sides [N, 4] and of the strengths [N, V], and the values of the latter."""
-    units = _units(said)
-    rows = {key: row for row, key in enumerate(sorted({(item, number) for item, number, _ in units}))}
-    sides, strengths = np.zeros((len(rows), BOTH_BAD + 1)), np.zeros((len(rows), len(STRENGTHS)))
-    for item, number, told in units:
-        row = rows[item, number]
-        sides[row, told["side"]] += 1
-        strengths[row, told["strength"] + STRONGEST] += 1
-    return sides, strengths, STRENGTHS

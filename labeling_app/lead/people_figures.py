@@ -1,18 +1,17 @@
 """How each person judges: how well, how steadily, and with what leanings."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 import numpy as np
 
 from labeling_app.answers import Answer
-from labeling_app.lead.judgements import BOTH_BAD, FIRST, SECOND, TIE, Floats, Said, same_sides, sides_of
-from labeling_app.store.tables import ItemKind
+from labeling_app.lead.judgements import BOTH_BAD, FIRST, SECOND, TIE, Bools, Floats, Ints, Said, same_sides
 from labeling_app.work.qualification import feedback_on
-from rlhf.stats.intervals import Interval, mean, spearman, wilson
+from rlhf.stats.intervals import Interval, spearman, wilson
+from rlhf.stats.tallies import mean_of_few_values
 
 FEW = 30
-SESSION_GAP = timedelta(minutes=30)
+SESSION_GAP_SECONDS = 30 * 60
 SHORTEST_SESSION = 9  # judgements: three in each third
 RESAMPLES = 1_000
 
@@ -79,19 +78,19 @@ class PersonFigures:
 
 def person_figures(said: Said, user_id: int, name: str, withheld: bool, rest: Floats, *, seed: int) -> PersonFigures:
     """The figures of one person; `rest` [L] is each judgement's agreement with the rest, from `agreement_with_rest`."""
-    own: list[int] = np.flatnonzero(said.user == user_id).tolist()
-    work = [i for i in own if said.kinds[i] is ItemKind.work and not said.repeat_of[i]]
+    own = np.flatnonzero(said.user == user_id)
+    work = own[said.work[own]]
     seconds = said.seconds[own]
     return PersonFigures(
         user_id=user_id,
         name=name,
         labels=len(work),
         late=int(said.late[work].sum()),
-        gold=_share([float(_right(said, i)) for i in own if said.kinds[i] is ItemKind.gold and said.expected[i]]),
+        gold=_share(_right(said, own[said.gold[own]])),
         with_rest=_mean(rest[work], seed),
         left=_share(_left_picks(said, work)),
         longer=_share(_longer_picks(said, work)),
-        ties=_share([float(sides_of(said.answers[i])[0] in (TIE, BOTH_BAD)) for i in work if _is_comparison(said, i)]),
+        ties=_share(np.isin(said.side[work], (TIE, BOTH_BAD))[said.comparison[work]]),
         median_seconds=float(np.median(seconds)) if len(seconds) else None,
         speed_and_length=spearman(seconds, said.length[own]) if len(own) >= 4 else None,
         consistency=_consistency(said, own, seed),
@@ -100,61 +99,43 @@ def person_figures(said: Said, user_id: int, name: str, withheld: bool, rest: Fl
     )
 
 
-def agreement_with_rest(said: Said) -> Floats:
-    """[L], the share of the others' judgements of the item, of those that count, that say the same; NaN without any."""
-    by_item: dict[int, list[int]] = {}
-    for index in np.flatnonzero(said.counts).tolist():
-        by_item.setdefault(int(said.item[index]), []).append(index)
-    found = np.full(len(said.answers), np.nan)
-    for index, kind in enumerate(said.kinds):
-        if kind is not ItemKind.work or said.repeat_of[index]:
-            continue
-        others = [one for one in by_item.get(int(said.item[index]), []) if said.user[one] != said.user[index]]
-        if others:
-            found[index] = sum(same_sides(said.answers[index], said.answers[one]) for one in others) / len(others)
-    return found
+def _right(said: Said, golds: Ints) -> Bools:
+    """Of judgements of gold items whether they are right; of those that have a known answer."""
+    known = [place for place in golds.tolist() if int(said.item[place]) in said.expected]
+    found = [
+        feedback_on(
+            Answer.model_validate(said.answer(place)), Answer.model_validate(said.expected[int(said.item[place])])
+        )
+        for place in known
+    ]
+    return np.array(found, dtype=bool)
 
 
-def _right(said: Said, index: int) -> bool:
-    expected = said.expected[index]
-    if expected is None:
-        return False
-    return feedback_on(Answer.model_validate(said.answers[index]), Answer.model_validate(expected["answer"]))
+def _decided(said: Said, places: Ints) -> Ints:
+    """Those of some judgements that are comparisons in which one candidate won."""
+    return places[said.comparison[places] & np.isin(said.side[places], (FIRST, SECOND))]
 
 
-def _is_comparison(said: Said, index: int) -> bool:
-    return bool(said.answers[index]["kind"] != "ranking")
+def _left_picks(said: Said, work: Ints) -> Bools:
+    decided = _decided(said, work)
+    return np.asarray((said.side[decided] == SECOND) == (said.left[decided] == 1))
 
 
-def _decided(said: Said, index: int) -> int | None:
-    """The stored candidate that won a comparison."""
-    if not _is_comparison(said, index):
-        return None
-    return {FIRST: 0, SECOND: 1}.get(sides_of(said.answers[index])[0])
+def _longer_picks(said: Said, work: Ints) -> Bools:
+    decided = _decided(said, work)
+    first, second = said.lengths[decided].T
+    won = (second > first) == (said.side[decided] == SECOND)
+    return np.asarray(won[first != second])
 
 
-def _left_picks(said: Said, own: list[int]) -> list[float]:
-    won = [(i, _decided(said, i)) for i in own]
-    return [float(said.orders[i][0] == winner) for i, winner in won if winner is not None]
+def _consistency(said: Said, own: Ints, seed: int) -> Share:
+    first = {int(said.assignment[place]): place for place in own.tolist()}
+    again = [place for place in own[said.repeat_of[own] > 0].tolist() if int(said.repeat_of[place]) in first]
+    same = np.array([same_sides(said, place, first[int(said.repeat_of[place])]) for place in again], dtype=float)
+    return _share(same) if np.isin(same, (0, 1)).all() else _mean(same, seed)
 
 
-def _longer_picks(said: Said, own: list[int]) -> list[float]:
-    found = []
-    for i in own:
-        winner, (first, second) = _decided(said, i), said.lengths[i]
-        if winner is not None and first != second:
-            found.append(float((second > first) == (winner == 1)))
-    return found
-
-
-def _consistency(said: Said, own: list[int], seed: int) -> Share:
-    first = {int(said.assignment[i]): i for i in own}
-    again = [i for i in own if said.repeat_of[i] and int(said.repeat_of[i]) in first]
-    same = [same_sides(said.answers[i], said.answers[first[int(said.repeat_of[i])]]) for i in again]
-    return _share(same) if all(value in (0, 1) for value in same) else _mean(np.array(same), seed)
-
-
-def _drift(said: Said, own: list[int], rest: Floats) -> Drift:
+def _drift(said: Said, own: Ints, rest: Floats) -> Drift:
     paces, agreements = [], []
     for session in _sessions(said, own):
         if len(session) < SHORTEST_SESSION:
@@ -176,27 +157,24 @@ def _drift(said: Said, own: list[int], rest: Floats) -> Drift:
     )
 
 
-def _sessions(said: Said, own: list[int]) -> list[list[int]]:
+def _sessions(said: Said, own: Ints) -> list[Ints]:
     """Runs of judgements with gaps under half an hour, in time."""
-    found: list[list[int]] = []
-    for index in sorted(own, key=lambda i: (said.at[i], i)):
-        if found and said.at[index] - said.at[found[-1][-1]] < SESSION_GAP:
-            found[-1].append(index)
-        else:
-            found.append([index])
-    return found
+    in_time = own[np.argsort(said.at[own], kind="stable")]
+    gaps = np.flatnonzero(np.diff(said.at[in_time]) >= SESSION_GAP_SECONDS) + 1
+    return np.split(in_time, gaps)
 
 
-def _share(values: list[float]) -> Share:
-    return Share(len(values), wilson(sum(values), len(values)) if values else None, _few(len(values)))
+def _share(values: Bools | Floats) -> Share:
+    count = len(values)
+    return Share(count, wilson(float(values.sum()), count) if count else None, _few(count))
 
 
 def _mean(values: Floats, seed: int) -> Share:
     """The mean of shares, one for an item, by bootstrap over items."""
     known = values[np.isfinite(values)]
     if len(known) < 2:
-        return _share([]) if not len(known) else _share([float(known[0])])
-    return Share(len(known), mean(known, seed=seed, resamples=RESAMPLES), _few(len(known)))
+        return _share(known)
+    return Share(len(known), mean_of_few_values(known, seed=seed, resamples=RESAMPLES), _few(len(known)))
 
 
 def _few(count: int) -> str | None:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from rlhf.evaluation import svg
+from rlhf import svg
 from rlhf.evaluation.samples import SCORES
 from rlhf.evaluation.verdict import label
 

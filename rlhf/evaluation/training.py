@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rlhf import svg
 from rlhf.errors import DataError
-from rlhf.evaluation import svg
 from rlhf.runs import read_metrics
 
 # GRPO and RLOO.

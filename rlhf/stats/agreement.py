@@ -6,7 +6,7 @@ were rated alike are one row of the tables below with its number of items, so th
 from a multinomial, and thousands of them are a matrix product.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rlhf.stats.intervals import LEVEL, Interval
+from rlhf.stats.tallies import alike
 
 RESAMPLES = 2_000
 FEW_ITEMS = 50
@@ -45,6 +46,9 @@ class Agreement:
     warning: str | None
 
 
+NOBODY = Agreement(None, None, 0, "no item was judged by two people")
+
+
 def value_counts(ratings: ArrayLike, values: ArrayLike) -> Floats:
     """How often each item got each value, [N, V].
 
@@ -66,9 +70,21 @@ def raw_agreement(counts: ArrayLike, *, seed: int = 0, resamples: int = RESAMPLE
     return _estimate(counts, _raw, seed=seed, resamples=resamples)
 
 
-def fleiss_kappa(counts: ArrayLike, *, seed: int = 0, resamples: int = RESAMPLES) -> Agreement:
-    """Fleiss' kappa; where items have different numbers of ratings, each item counts the same (Gwet 2014, ch. 2)."""
-    return _estimate(counts, _fleiss, seed=seed, resamples=resamples)
+def fleiss_kappa(counts: ArrayLike, weights: Weights = None, *, seed: int = 0, resamples: int = RESAMPLES) -> Agreement:
+    """Fleiss' kappa, plain or weighted by how far apart the values stand in their list.
+
+    Where items have different numbers of ratings, each item counts the same (Gwet 2014, ch. 2 and 3).
+
+    Args:
+        counts: [N, V], the values in order.
+    """
+    table = np.asarray(counts, dtype=float)
+    distance = _distances(table.shape[1], weights) / _distances(table.shape[1], weights).max(initial=1)
+
+    def kappa(patterns: Floats, times: Floats) -> Floats:
+        return _fleiss(patterns, times, distance)
+
+    return _estimate(table, kappa, seed=seed, resamples=resamples)
 
 
 def krippendorff_alpha(
@@ -108,17 +124,30 @@ def cohen_kappa(
         first, second: [N], the ratings of the same items; a NaN of either leaves the item out.
         values: [V], in order.
     """
+    return cohen_kappas(first, second, values, [weights], seed=seed, resamples=resamples)[0]
+
+
+def cohen_kappas(
+    first: ArrayLike,
+    second: ArrayLike,
+    values: ArrayLike,
+    weights: Sequence[Weights],
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> list[Agreement]:
+    """`cohen_kappa` by each of several weights, from the same resamples."""
     one, other = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     both = np.isfinite(one) & np.isfinite(other)
-    known = np.asarray(values, dtype=float)
+    known, items = np.asarray(values, dtype=float), int(both.sum())
+    if items == 0:
+        return [NOBODY] * len(weights)
     cells = _positions(one[both], known) * len(known) + _positions(other[both], known)
     table = np.bincount(cells, minlength=len(known) ** 2).astype(float)
-    distance = _distances(len(known), weights)
-
-    def kappa(patterns: Floats, times: Floats) -> Floats:
-        return _cohen(times, distance)
-
-    return _with_interval(table[:, None], table, kappa, int(both.sum()), seed, resamples)
+    rng: Any = np.random.default_rng(seed)
+    resampled = rng.multinomial(items, table / items, size=resamples).astype(float)
+    distances = [_distances(len(known), of) for of in weights]
+    return [_found(float(_cohen(table, distance)), _cohen(resampled, distance), items) for distance in distances]
 
 
 def _raw(patterns: Floats, times: Floats) -> Floats:
@@ -128,13 +157,14 @@ def _raw(patterns: Floats, times: Floats) -> Floats:
         return np.asarray((times @ equal) / (times @ (raters * (raters - 1))))
 
 
-def _fleiss(patterns: Floats, times: Floats) -> Floats:
+def _fleiss(patterns: Floats, times: Floats, distance: Floats) -> Floats:
+    """One less the mean distance of two ratings of an item over that of any two; `distance` [V, V] is at most 1."""
     raters = patterns.sum(axis=1)
-    equal = (patterns * (patterns - 1)).sum(axis=1) / (raters * (raters - 1))
+    apart = ((patterns @ distance) * patterns).sum(axis=1) / (raters * (raters - 1))
     items = times.sum(axis=-1)
-    observed = (times @ equal) / items
+    observed = 1 - (times @ apart) / items
     shares = (times @ (patterns / raters[:, None])) / items[..., None]
-    return _beyond_chance(observed, (shares**2).sum(axis=-1))
+    return _beyond_chance(observed, 1 - ((shares @ distance) * shares).sum(axis=-1))
 
 
 def _alpha(patterns: Floats, times: Floats, values: Floats, level: Level) -> Floats:
@@ -190,19 +220,17 @@ def _positions(ratings: Floats, values: Floats) -> NDArray[np.int64]:
 def _estimate(counts: ArrayLike, coefficient: Coefficient, *, seed: int, resamples: int) -> Agreement:
     table = np.asarray(counts, dtype=float)
     table = table[table.sum(axis=1) >= 2]
-    patterns, times = np.unique(table, axis=0, return_counts=True)
-    return _with_interval(patterns, times.astype(float), coefficient, len(table), seed, resamples)
+    if len(table) == 0:
+        return NOBODY
+    patterns, times, _ = alike(table)
+    draws = _resample(patterns, times, coefficient, len(table), seed, resamples)
+    return _found(float(coefficient(patterns, times)), draws, len(table))
 
 
-def _with_interval(
-    patterns: Floats, times: Floats, coefficient: Coefficient, items: int, seed: int, resamples: int
-) -> Agreement:
-    if items == 0:
-        return Agreement(None, None, 0, "no item was judged by two people")
-    value = float(coefficient(patterns, times))
+def _found(value: float, draws: Floats, items: int) -> Agreement:
+    """A coefficient with the interval of its resamples, NaN where it is undefined."""
     if not np.isfinite(value):
         return Agreement(None, None, items, "undefined: all judgements are the same")
-    draws = _resample(patterns, times, coefficient, items, seed, resamples)
     defined = draws[np.isfinite(draws)]
     interval = None
     if len(defined) >= MIN_DEFINED * len(draws):

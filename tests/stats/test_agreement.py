@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import permutations
 from pathlib import Path
 
 import krippendorff
@@ -58,6 +59,23 @@ def test_fleiss_kappa_with_varying_numbers_by_hand() -> None:
     assert agreement.fleiss_kappa(counts).value == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize("weights", [None, "linear", "quadratic"])
+def test_fleiss_kappa_is_one_less_the_distances_of_pairs_of_ratings(weights: agreement.Weights) -> None:
+    rng = np.random.default_rng(0)
+    items = [rng.integers(0, 5, rng.integers(2, 6)).tolist() for _ in range(30)]
+    counts = [[given.count(value) for value in range(5)] for given in items]
+
+    def distance(one: int, other: int) -> float:
+        apart = abs(one - other)
+        return {None: float(apart > 0), "linear": apart / 4, "quadratic": (apart / 4) ** 2}[weights]
+
+    within = [np.mean([distance(a, b) for a, b in permutations(given, 2)]) for given in items]
+    shares = np.mean([[given.count(value) / len(given) for value in range(5)] for given in items], axis=0)
+    between = sum(shares[a] * shares[b] * distance(a, b) for a in range(5) for b in range(5))
+    found = agreement.fleiss_kappa(counts, weights)
+    assert found.value == pytest.approx(1 - np.mean(within) / between, abs=1e-12)
+
+
 def test_raw_agreement_by_hand() -> None:
     # Equal pairs 1 + 1 + 6 of 1 + 3 + 6.
     assert agreement.raw_agreement([[2, 0], [2, 1], [0, 4], [1, 0]]).value == pytest.approx(0.8)
@@ -96,6 +114,15 @@ def test_cohens_kappa_is_scikit_learns(weights: agreement.Weights) -> None:
     assert found.items == there.sum() and found.warning is None
 
 
+def test_several_weights_share_their_resamples() -> None:
+    rng = np.random.default_rng(3)
+    first, second = rng.integers(0, 4, (2, 90))
+    together = agreement.cohen_kappas(first, second, range(4), [None, "linear", "quadratic"], seed=1)
+    assert together == [
+        agreement.cohen_kappa(first, second, range(4), one, seed=1) for one in (None, "linear", "quadratic")
+    ]
+
+
 def test_cohens_kappa_by_hand() -> None:
     # 20 yes/yes, 5 yes/no, 10 no/yes, 15 no/no: observed 0.7, expected 0.5 * 0.6 + 0.5 * 0.4 = 0.5, kappa 0.4.
     first = [1] * 25 + [0] * 25
@@ -109,7 +136,7 @@ def test_the_interval_is_that_of_a_bootstrap_over_items_drawn_one_by_one() -> No
     ratings = np.where(rng.random((300, 3)) < 0.7, truth[:, None], rng.integers(0, 3, (300, 3))).astype(float)
     counts = value_counts(ratings, [0, 1, 2])
     found = agreement.fleiss_kappa(counts, seed=3)
-    draws = [agreement._fleiss(counts[rng.integers(0, 300, 300)], np.ones(300)) for _ in range(4000)]
+    draws = [agreement._fleiss(counts[rng.integers(0, 300, 300)], np.ones(300), 1 - np.eye(3)) for _ in range(4000)]
     assert found.interval is not None
     assert found.interval.limits == pytest.approx(np.quantile(draws, [0.025, 0.975]).tolist(), abs=0.006)
     assert agreement.fleiss_kappa(counts, seed=3) == found

@@ -5,7 +5,8 @@ from sqlalchemy import select
 
 from labeling_app.errors import NotAllowed, NotFound, Refused
 from labeling_app.export import export_labels
-from labeling_app.lead.adjudication import decide, dispute, queue
+from labeling_app.lead.adjudication import decide, queue
+from labeling_app.lead.disputes import dispute
 from labeling_app.store import Database
 from labeling_app.store.tables import Assignment, AuditEntry, Decision, Item, ItemKind, Member, Project
 from tests.labeling_app.judged import choice, judge, withhold
