@@ -27,6 +27,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 COOKIE = "session"
+BROWSER_COOKIE = "browser"  # outlives sessions; lets nobody in
 LARGEST_BODY = 1_000_000
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Pages of FastAPI's run no script at all; Gradio's run their own, which carry the nonce.
@@ -80,7 +81,7 @@ class SessionGuard:
             else:
                 await _ended()(scope, receive, send)
         else:
-            await _refuse(send, 401, "Your session has ended. Log in again.")
+            await refuse(send, 401, "Your session has ended. Log in again.")
 
     async def _person(self, scope: Scope) -> Person | None:
         token = token_of(scope)
@@ -107,9 +108,9 @@ class OriginGuard:
         headers = Headers(scope=scope)
         host = headers.get("host", "").lower()
         if host not in self.hosts:
-            await _refuse(send, 421, "This server isn't known by that name.")
+            await refuse(send, 421, "This server isn't known by that name.")
         elif scope.get("method", "GET") not in SAFE_METHODS and not self._is_own(headers, host):
-            await _refuse(send, 403, "This request comes from another page.")
+            await refuse(send, 403, "This request comes from another page.")
         else:
             told = [(name, value) for name, value in scope["headers"] if name not in FORWARDED]
             await self.app({**scope, "headers": told, "scheme": self.scheme}, receive, send)
@@ -142,7 +143,7 @@ class BodyLimit:
         largest = max([self.largest, *(most for path, most in self.uploads if path.fullmatch(scope["path"]))])
         announced = Headers(scope=scope).get("content-length", "0")
         if not announced.isdigit() or int(announced) > largest:
-            await _refuse(send, 413, f"A request has at most {largest:,} bytes.")
+            await refuse(send, 413, f"A request has at most {largest:,} bytes.")
             return
         seen = 0
 
@@ -215,7 +216,8 @@ def _ended() -> HTMLResponse:
     )
 
 
-async def _refuse(send: Send, status: int, message: str) -> None:
+async def refuse(send: Send, status: int, message: str) -> None:
+    """Answer with an error, as JSON."""
     await _answer(send, status, json.dumps({"error": message}).encode(), [(b"content-type", b"application/json")])
 
 

@@ -28,8 +28,10 @@ from labeling_app.store import Database
 from labeling_app.store.tables import Role
 from labeling_app.web.html import page, sentence
 from labeling_app.web.lead import lead_pages
+from labeling_app.web.own_queue import OwnQueue
 from labeling_app.web.pages import build, head, theme
 from labeling_app.web.security import COOKIE, BodyLimit, OriginGuard, ProtectiveHeaders, SessionGuard, token_of
+from labeling_app.web.used_routes import UsedRoutes
 
 HERE = Path(__file__).parent
 
@@ -64,6 +66,8 @@ def create_entrance(
             Middleware(OriginGuard, hosts=hosts, scheme=scheme),
             Middleware(BodyLimit),
             Middleware(SessionGuard, database=database),
+            Middleware(UsedRoutes),
+            Middleware(OwnQueue),
             # Where there is one, Gradio leaves other origins to it instead of reflecting them.
             Middleware(CORSMiddleware, allow_origins=[f"{scheme}://{name}" for name in sorted(hosts)]),
         ],
