@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import SequenceMatcher
-from typing import Literal
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from labeling_app.access import require_lead
 from labeling_app.accounts import audit
+from labeling_app.differences import Line, lines_between
 from labeling_app.errors import NotFound, Refused
 from labeling_app.lookup import find_project
 from labeling_app.store import Database
@@ -27,14 +26,6 @@ class Version:
     text: str
     author: str | None
     created_at: datetime
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of a difference: in both versions, only in the new one, or only in the old one."""
-
-    kind: Literal["same", "added", "removed"]
-    text: str
 
 
 def publish(database: Database, actor_id: int | None, project_id: int, text: str) -> int:
@@ -76,15 +67,7 @@ def difference(database: Database, actor_id: int | None, project_id: int, old: i
     texts = {one.version: one.text for one in versions(database, actor_id, project_id)}
     if missing := [number for number in (old, new) if number not in texts]:
         raise NotFound(f"There is no version {missing[0]} of these guidelines.", remedy="choose one from the list.")
-    before, after = texts[old].splitlines(), texts[new].splitlines()
-    lines: list[Line] = []
-    for kind, i, i_end, j, j_end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        if kind == "equal":
-            lines += [Line("same", line) for line in before[i:i_end]]
-        else:
-            lines += [Line("removed", line) for line in before[i:i_end]]
-            lines += [Line("added", line) for line in after[j:j_end]]
-    return lines
+    return lines_between(texts[old], texts[new])
 
 
 def add_version(session: Session, project_id: int, text: str, actor_id: int | None, now: datetime) -> int:

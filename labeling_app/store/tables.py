@@ -4,9 +4,9 @@ User ── Session, Invitation, LoginFailure        who may come in
 Project ── Guideline ── Consent                  what is asked, in versions, and who agreed to which
    ├── Member                                    a person in a project: position, counts, qualification
    ├── Item ── Assignment ── Label               what is judged, who holds it until when, what they said
-   │              └── Draft
-   ├── Decision                                  what a lead decided where people disagree
-   └── Note                                      the thread between a person and the lead about an item
+   │              ├── Draft
+   │              └── Note                       the thread between a person and the lead about what was shown
+   └── Decision                                  what a lead decided where people disagree
 AuditEntry                                       what leads and administrators did
 """
 
@@ -344,14 +344,17 @@ class Decision(Base):
 
 
 class Note(Base):
-    """A message in the thread of one annotator with the lead about one item."""
+    """A message in the thread of one annotator with the lead about one showing of an item."""
 
     __tablename__ = "note"
-    __table_args__ = (Index("note_by_thread", "project_id", "annotator_id", "item_id", "id"),)
+    __table_args__ = (
+        Index("note_by_thread", "assignment_id", "id"),
+        Index("note_by_annotator", "project_id", "annotator_id"),
+    )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
-    item_id: Mapped[int] = mapped_column(ForeignKey("item.id"))
+    assignment_id: Mapped[int] = mapped_column(ForeignKey("assignment.id", name="note_of_assignment"))
     annotator_id: Mapped[int] = mapped_column(ForeignKey("user_account.id"))
     author_id: Mapped[int] = mapped_column(ForeignKey("user_account.id"))
     text: Mapped[str] = mapped_column(Text)

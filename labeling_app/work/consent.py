@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+from sqlalchemy import select
+
 from labeling_app.access import require_user
+from labeling_app.differences import Line, lines_between
 from labeling_app.errors import NotFound, Refused
 from labeling_app.lookup import find_project
 from labeling_app.store import Database
@@ -36,6 +39,30 @@ def current_guidelines(database: Database, user_id: int, project_id: int) -> Gui
             raise NotFound("This project has no guidelines.", remedy="ask the lead.")
         text = session.get_one(Guideline, newest).text
         return Guidelines(newest, version, text, has_consented(session, user_id, project.id))
+
+
+def changes_since(database: Database, user_id: int, project_id: int) -> list[Line]:
+    """What is new in the guidelines since the version that this person agreed to last; nothing where there was none.
+
+    Raises:
+        NotAllowed: the account can't be used, or is paused.
+        NotFound: there is no such project.
+    """
+    with database.read() as session:
+        require_user(session, user_id)
+        project = find_project(session, project_id)
+        newest, _ = newest_guideline(session, project.id)
+        agreed = (
+            select(Guideline.text)
+            .join(Consent, Consent.guideline_id == Guideline.id)
+            .where(Guideline.project_id == project.id, Consent.user_id == user_id)
+            .order_by(Guideline.version.desc())
+            .limit(1)
+        )
+        old = session.scalar(agreed)
+        if newest is None or old is None:
+            return []
+        return lines_between(old, session.get_one(Guideline, newest).text)
 
 
 def consent(database: Database, user_id: int, guideline_id: int) -> None:

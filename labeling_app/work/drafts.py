@@ -20,7 +20,7 @@ def save_draft(database: Database, user_id: int, assignment_id: int, content: di
         NotFound: the item isn't in this person's hands.
         Refused: the draft is too long.
     """
-    if len(json.dumps(content)) > LONGEST_DRAFT:
+    if len(json.dumps(content, ensure_ascii=False)) > LONGEST_DRAFT:
         raise Refused(f"A draft has at most {LONGEST_DRAFT:,} characters.", remedy="shorten the text.")
     with database.write() as session:
         now = database.now()

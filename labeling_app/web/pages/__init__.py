@@ -3,7 +3,8 @@
 import gradio as gr
 
 from labeling_app.store import Database
-from labeling_app.web.pages.annotate import annotation_page
+from labeling_app.web.pages.events import Events
+from labeling_app.web.pages.layout import layout
 
 __all__ = ["build", "head", "theme"]
 
@@ -12,13 +13,15 @@ def build(database: Database) -> gr.Blocks:
     """All pages."""
     blocks: gr.Blocks
     with gr.Blocks(title="Labeling", analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
-        annotation_page(database)
+        Events(database, layout()).connect()
     return blocks
 
 
 def head() -> str:
     """Our own style and script, as files: the content policy lets nothing else run."""
-    return '<link rel="stylesheet" href="/static/app.css"><script src="/static/app.js" defer></script>'
+    return (
+        '<link rel="stylesheet" href="/static/app.css"><script type="module" src="/static/annotate/main.js"></script>'
+    )
 
 
 def theme() -> gr.themes.Base:

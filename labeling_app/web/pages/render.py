@@ -41,31 +41,42 @@ def _markdown() -> MarkdownIt:
 MARKDOWN = _markdown()
 
 
-def text_html(text: str) -> str:
-    """A text as a block for `gr.Markdown`, which takes HTML on one line as it is."""
+def text_html(text: str, item: str = "") -> str:
+    """A text as a block for `gr.Markdown`, which takes HTML on one line as it is.
+
+    Args:
+        item: of which it is: the page waits until it has drawn all texts of the item.
+    """
     shown = text[:LONGEST_SHOWN]
     html = str(MARKDOWN.render(shown))
     if len(text) > LONGEST_SHOWN:
         html += f"<p><em>… {len(text) - LONGEST_SHOWN:,} further characters are not shown.</em></p>"
-    return '<div class="text" dir="auto">' + html.strip().replace("\n", "&#10;") + "</div>"
+    return f'<div class="text{of(item)}" dir="auto">' + html.strip().replace("\n", "&#10;") + "</div>"
 
 
-def prompt_html(prompt: Any) -> str:
+def of(item: str) -> str:
+    """The class by which the page's script knows of which item a text is."""
+    return f" of-{item}" if item else ""
+
+
+def prompt_html(prompt: Any, item: str = "") -> str:
     """A prompt: a text, or the turns of a conversation, older ones folded."""
     if isinstance(prompt, str):
-        return _turn("user", prompt)
-    turns = [_turn(str(turn.get("role", "user")), _content(turn)) for turn in prompt]
+        return _turn("user", prompt, item)
+    if not prompt:
+        return f'<div class="text{of(item)}"></div>'
+    turns = [_turn(str(turn.get("role", "user")), _content(turn), item) for turn in prompt]
     if len(turns) <= 2:
         return "".join(turns)
-    before = "".join(turns[:-1])
-    return f'<details class="earlier"><summary>{len(turns) - 1} earlier turns</summary>{before}</details>{turns[-1]}'
+    before, count = "".join(turns[:-1]), len(turns) - 1
+    return f'<details class="earlier"><summary>{count} earlier turns · P</summary>{before}</details>{turns[-1]}'
 
 
-def response_html(response: Any) -> str:
+def response_html(response: Any, item: str = "") -> str:
     """A response: a text, or the turns that it consists of."""
     if isinstance(response, str):
-        return text_html(response)
-    return "".join(text_html(_content(turn)) for turn in response)
+        return text_html(response, item)
+    return "".join(text_html(_content(turn), item) for turn in response)
 
 
 def plain(response: Any) -> str:
@@ -73,9 +84,9 @@ def plain(response: Any) -> str:
     return response if isinstance(response, str) else "\n".join(_content(turn) for turn in response)
 
 
-def _turn(role: str, text: str) -> str:
+def _turn(role: str, text: str, item: str) -> str:
     speaker = role if role in SPEAKERS else "user"
-    return f'<div class="turn turn-{speaker}"><span>{SPEAKERS[speaker]}</span>{text_html(text)}</div>'
+    return f'<div class="turn turn-{speaker}"><span>{SPEAKERS[speaker]}</span>{text_html(text, item)}</div>'
 
 
 def _content(turn: dict[str, Any]) -> str:

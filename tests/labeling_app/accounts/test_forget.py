@@ -6,7 +6,7 @@ from sqlalchemy import select, text
 from labeling_app.accounts.forget import TOMBSTONE, forget
 from labeling_app.accounts.people import list_people, pause
 from labeling_app.errors import NotAllowed, NotFound, Refused
-from labeling_app.store.tables import Assignment, Base, Label, User
+from labeling_app.store.tables import Base, Label, User
 from labeling_app.work.drafts import save_draft
 from labeling_app.work.labels import submit
 from labeling_app.work.notes import ask, reply
@@ -40,7 +40,7 @@ def test_names_and_texts_go_and_choices_stay(database):
     ask(database, user, task.assignment_id, SECRET)
     save_draft(database, user, take(database, user, project).assignment_id, {"rationale": SECRET})
     pause(database, lead, user, f"asked by {SECRET}")
-    reply(database, lead, user, item_of(database, task.assignment_id), "Dear Zebedee, thank you")
+    reply(database, lead, task.assignment_id, "Dear Zebedee, thank you")
     before, pseudonym = labels(database), "person-2"
     assert SECRET in everything(database) and "zebedee" in everything(database)
     forget(database, lead, user)
@@ -60,11 +60,6 @@ def test_names_and_texts_go_and_choices_stay(database):
         assert person.name == f"forgotten-{user}" and person.password_hash is None
         assert person.pseudonym != pseudonym and "forgotten" not in person.pseudonym
     assert [line.id for line in list_people(database, lead)] == [other, lead]
-
-
-def item_of(database, assignment: int) -> int:
-    with database.read() as session:
-        return session.get_one(Assignment, assignment).item_id
 
 
 def labels(database) -> list[Label]:

@@ -53,10 +53,10 @@ def test_anothers_item_can_neither_be_answered_nor_seen(server):
     ana, ben = (person.id for person in people(server))
     held = task_of(server, ana, project)
     client = server.session("ben")
-    facts = json.dumps({"submission": "forged", "seconds": 1, "selected": {"kind": "choice", "strength": 3}})
+    facts = forged(held)
     before = labels(server)
     for event in events(client):
-        answer = send(client, event, [project, str(held.assignment_id), facts, "a rationale"])
+        answer = send(client, event, [project, facts])
         assert "secret" not in json.dumps(answer)
     assert labels(server) == before
     with server.database.read() as session:
@@ -65,7 +65,12 @@ def test_anothers_item_can_neither_be_answered_nor_seen(server):
         assert session.scalars(select(Assignment).where(Assignment.user_id == ben)).all() == []
 
 
-NONSENSE = [[], [None] * 4, ["x", "x", "x", "x"], [1, {"a": 1}, [], 5], [10**30, "1" * 400, "{", ""]]
+DEEP = "[" * 100_000
+LARGE = json.dumps({"item": "9" * 19, "answer": {"kind": "choice", "strength": 10**30}, "before": 10**30})
+ODD = json.dumps(
+    {"item": ["1"], "answer": [], "submission": 5, "seconds": "x", "draft": 3, "question": {}, "before": -1}
+)
+NONSENSE = [[], [None] * 2, ["x", "x"], [1, {"a": 1}], [10**30, "{"], [True, DEEP], [1, LARGE], [1, ODD], [1.5, "[]"]]
 
 
 @pytest.mark.parametrize("data", NONSENSE)
@@ -81,7 +86,7 @@ def test_the_order_of_the_sides_is_not_told(server):
     project = a_project(server.database, items=[item])
     client = server.session("ana")
     for event in events(client):
-        told = json.dumps(send(client, event, [project, "", "{}", ""]))
+        told = json.dumps(send(client, event, [project, "{}"]))
         assert "model-x" not in told and "shown_order" not in told and '"order"' not in told
 
 
@@ -91,14 +96,19 @@ def test_what_is_called_by_name_is_checked_too(server):
     ana = next(person.id for person in people(server) if person.name == "ana")
     held = task_of(server, ana, project)
     client, before = server.session("ben"), labels(server)
-    facts = json.dumps({"submission": "forged", "selected": {"kind": "choice", "strength": 3}})
+    facts = forged(held)
     for event in events(client):
-        body = {"data": [project, str(held.assignment_id), facts, ""][: len(event["inputs"])]}
+        body = {"data": [project, facts][: len(event["inputs"])]}
         client.post(f"/app/gradio_api/call/{event['api_name']}", json=body)
-    send(
-        client, events(client)[0], [project, str(held.assignment_id), facts, ""]
-    )  # what was called before has run by now
+    send(client, events(client)[0], [project, facts])  # what was called before has run by now
     assert labels(server) == before
+
+
+def forged(held: Task) -> str:
+    """Everything that an event could want, about another's item."""
+    said = {"answer": {"kind": "choice", "strength": 3}, "submission": "forged", "seconds": 1}
+    more = {"draft": {"rationale": "mine now"}, "question": "whose is it?", "here": True, "before": 10**6}
+    return json.dumps({"item": str(held.assignment_id)} | said | more)
 
 
 def people(server: Server) -> list:

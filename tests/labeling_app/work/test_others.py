@@ -3,9 +3,11 @@
 import pytest
 
 from labeling_app.errors import NotAllowed, NotFound, Refused
+from labeling_app.store.tables import Assignment
 from labeling_app.work.consent import consent, current_guidelines
-from labeling_app.work.notes import ask, own_thread, reply, thread, threads, unread_replies
+from labeling_app.work.notes import answered, ask, own_thread, reply, thread, threads, unread_replies
 from labeling_app.work.projects import open_projects
+from tests.labeling_app.judged import choice, judge
 from tests.labeling_app.made import a_lead, a_project, people, publish
 from tests.labeling_app.work.test_claims import answer, take, why
 
@@ -34,33 +36,47 @@ def test_a_thread_about_an_own_item(database):
     ask(database, one, task.assignment_id, "Is this about the film?")
     (waiting,) = threads(database, lead, project)
     assert (waiting.annotator_id, waiting.unread) == (one, 1)
-    (line,) = thread(database, lead, one, waiting.item_id)
+    (line,) = thread(database, lead, waiting.assignment_id)
     assert (line.text, line.mine) == ("Is this about the film?", False)
-    reply(database, lead, one, waiting.item_id, "Yes.")
+    reply(database, lead, waiting.assignment_id, "Yes.")
+    assert [(found.assignment_id, found.text) for found in answered(database, one, project)] == [
+        (task.assignment_id, "Yes.")
+    ]
     assert threads(database, lead, project)[0].unread == 0 and unread_replies(database, one, project) == 1
     assert [(line.author, line.mine, line.text) for line in own_thread(database, one, task.assignment_id)] == [
         ("annotator-1", True, "Is this about the film?"),
         ("Lead", False, "Yes."),
     ]
-    assert unread_replies(database, one, project) == 0
+    assert unread_replies(database, one, project) == 0 and answered(database, one, project) == []
+
+
+def test_a_repeat_does_not_show_what_was_written_at_the_first_showing(database):
+    project, (user,) = a_project(database, items=1), people(database, 1)
+    first = take(database, user, project)
+    ask(database, user, first.assignment_id, "Both are the same?")
+    with database.write() as session:
+        item = session.get_one(Assignment, first.assignment_id).item_id
+    again = judge(database, item, user, choice(1), order=(1, 0), repeat_of=first.assignment_id)
+    assert own_thread(database, user, again) == [] and len(own_thread(database, user, first.assignment_id)) == 1
 
 
 def test_nobody_reads_or_writes_in_anothers_thread(database):
     project, (one, other), lead = a_project(database, items=2), people(database, 2), a_lead(database)
     task = take(database, one, project)
     ask(database, one, task.assignment_id, "mine")
-    item = threads(database, lead, project)[0].item_id
+    mine = task.assignment_id
     for verb in (
-        lambda: own_thread(database, other, task.assignment_id),
-        lambda: ask(database, other, task.assignment_id, "me too"),
-        lambda: reply(database, lead, other, item, "hello"),
+        lambda: own_thread(database, other, mine),
+        lambda: ask(database, other, mine, "me too"),
+        lambda: reply(database, lead, 999, "hello"),
+        lambda: thread(database, lead, 999),
     ):
         with pytest.raises(NotFound):
             verb()
     for verb in (
-        lambda: thread(database, other, one, item),
+        lambda: thread(database, other, mine),
         lambda: threads(database, other, project),
-        lambda: reply(database, other, one, item, "I am the lead"),
+        lambda: reply(database, other, mine, "I am the lead"),
     ):
         with pytest.raises(NotAllowed):
             verb()

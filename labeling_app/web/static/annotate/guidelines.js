@@ -1,0 +1,19 @@
+// The guidelines, and on a new version what changed in them.
+
+import { make, one } from "./dom.js";
+import { when } from "./page.js";
+
+const AROUND = 1; // unchanged lines shown around a change
+
+when("panel", (panel) => {
+  if (panel.kind !== "guidelines") return;
+  one("changes")?.remove();
+  document.documentElement.dataset.consented = String(panel.consented);
+  const lines = panel.changes || [];
+  if (!lines.some(([kind]) => kind !== "same")) return;
+  const near = lines.map((_, at) => lines.slice(Math.max(0, at - AROUND), at + AROUND + 1).some(([kind]) => kind !== "same"));
+  const shown = lines.filter((_, at) => near[at]).map(([kind, text]) =>
+    make(kind === "added" ? "ins" : kind === "removed" ? "del" : "p", { class: "line" }, text || "\u00a0"));
+  one("guidelines").before(make("section", { id: "changes", "aria-label": "What changed" },
+    make("h3", {}, `What is new in version ${panel.version}`), ...shown));
+});

@@ -1,0 +1,67 @@
+// The labeling page's script. It turns keys and clicks into answers and sends them by Gradio's own events; what happens
+// is decided on the server.
+
+import { leave } from "./banner.js";
+import { one } from "./dom.js";
+import * as differs from "./differs.js";
+import "./guidelines.js";
+import { more } from "./history.js";
+import { explain, skip } from "./keys.js";
+import { prepare, toggle } from "./panels.js";
+import { place } from "./ranking.js";
+import "./rest.js";
+import { choose, isChoice, name } from "./scale.js";
+import { send } from "./sending.js";
+import { submit } from "./submit.js";
+import { write } from "./thread.js";
+import "./typed.js";
+import { page, working } from "./page.js";
+import { watch } from "./watch.js";
+import { furnish } from "./words.js";
+
+const CLICKS = {
+  "log-out": leave,
+  skip: () => skip(),
+  keys: () => toggle("keys"),
+  differences: differs.toggle,
+  submit,
+  "submit-ranking": submit,
+  "open-guidelines": () => toggle("guidelines"),
+  "open-history": () => toggle("history"),
+  "open-thread": () => toggle("thread"),
+  "more-history": more,
+  ask: write,
+};
+
+function clicked(event) {
+  const id = event.target.closest?.("button")?.id || "";
+  if (page.busy && id === "undo") event.stopImmediatePropagation(); // first the answer that is on its way
+  if (CLICKS[id]) CLICKS[id]();
+  else if (isChoice(id)) choose(id);
+  else if (/^rank-[1-9]$/.test(id)) place(Number(id.slice(5)));
+  else if (/^skip-[1-5]$/.test(id) && working()) {
+    const reason = event.target.closest("button").textContent.replace(/ · [1-5]$/, "").trim();
+    skip(false);
+    send({ kind: "skip", reason });
+  }
+}
+
+const NEEDED = [
+  "top", "again", "work", "prompt", "card-a", "card-b", "card-1", "card-9", "bar", "scale", "others", "edit", "rationale", "saved",
+  "guidelines", "more-history", "question", "ask", "panel-guidelines", "panel-history", "panel-thread", "panel-keys", "differences",
+  "facts", "state", "panel", "news", "do-send", "do-write",
+];
+
+// Gradio makes its elements in its own time, and not all at once.
+function begin() {
+  if (!NEEDED.every(one)) { setTimeout(begin, 20); return; }
+  furnish();
+  prepare();
+  explain();
+  name();
+  if (!differs.able()) one("differences").hidden = true;
+  document.addEventListener("click", clicked, true);
+  watch();
+}
+
+begin();
