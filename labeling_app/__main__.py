@@ -18,7 +18,7 @@ from labeling_app.lead import figures, imports, projects
 from labeling_app.settings import Mode, ProjectSettings
 from labeling_app.store import Database
 from labeling_app.store.tables import ItemKind, Role
-from rlhf.errors import ConfigError, exit_on_error
+from rlhf.errors import exit_on_error
 
 DEFAULT_DATABASE = "labels.db"
 
@@ -143,10 +143,6 @@ def create(
 ) -> None:
     """Begin a project."""
     chosen = commands.settings_from(settings) if settings else ProjectSettings(overlap=overlap)
-    if chosen.axes or chosen.edit or chosen.safety_flag:
-        raise ConfigError(
-            "The page can't ask for axes, edits or a safety flag yet.", remedy="leave them out of the settings."
-        )
     text = guidelines.read_text(encoding="utf-8")
     checked: Mode = "ranking" if mode == "ranking" else "comparison"
     if checked != mode:

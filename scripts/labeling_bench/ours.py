@@ -62,9 +62,11 @@ class OurAnnotator:
     async def answer(self, thinking: float) -> dict[str, float]:
         """Judge the item that is shown; seconds until the next one is here, and this one is saved."""
         before = self._item()
-        facts = {"submission": str(uuid.uuid4()), "seconds": thinking, "idle": 0, "by_enter": False, "here": True}
+        answer = {"kind": "choice", "strength": -1}
+        times = {"seconds": thinking, "idle": 0, "here": True}
+        facts = {"item": before, "draft": {}, "answer": answer, "submission": str(uuid.uuid4()), **times}
         self.values[self.ids["facts"]] = json.dumps(facts)
-        event = self._event(self.ids["rate-a1"], "click")
+        event = self._event(self.ids["do-send"], "click")
         began = time.perf_counter()
         await self._send(event)
         took = time.perf_counter() - began
@@ -76,7 +78,7 @@ class OurAnnotator:
         await self.client.aclose()
 
     def _item(self) -> str:
-        return str(self.values[self.ids["item"]] or "")
+        return str(json.loads(self.values[self.ids["state"]] or "{}").get("item", ""))
 
     def _event(self, component: int | None, kind: str) -> dict[str, Any]:
         """The event that reaches the server when this happens to that component; `load` happens to the page."""

@@ -41,8 +41,8 @@ class Bar:
 
 
 def bar() -> Bar:
+    _typed()
     with gr.Column(elem_id="bar"):
-        _typed()
         with gr.Row(elem_id="scale"):
             for name, label in RATINGS:
                 gr.Button(label, elem_id=name, elem_classes=["rate", name[:6]], min_width=0)

@@ -47,7 +47,7 @@ function clicked(event) {
 }
 
 const NEEDED = [
-  "top", "again", "work", "prompt", "card-a", "card-b", "card-1", "card-9", "bar", "scale", "others", "edit", "rationale", "saved",
+  "top", "again", "work", "prompt", "card-a", "card-b", "card-1", "card-9", "bar", "typed", "scale", "others", "edit", "rationale", "saved",
   "guidelines", "more-history", "question", "ask", "panel-guidelines", "panel-history", "panel-thread", "panel-keys", "differences",
   "facts", "state", "panel", "news", "do-send", "do-write",
 ];

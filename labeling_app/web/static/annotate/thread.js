@@ -21,9 +21,12 @@ when("panel", (panel) => {
 });
 
 function list(id) {
-  if (!one(id)) one("question").before(make("ul", { id, "aria-live": "polite" }));
+  if (!one(id)) within("question").before(make("ul", { id, "aria-live": "polite" }));
   return one(id);
 }
+
+// Gradio puts a field into a frame of its own.
+const within = (id) => [...one("panel-thread").children].find((child) => child.contains(one(id)));
 
 function note(text) {
   if (!one("thread-note")) one("ask").after(make("p", { id: "thread-note", role: "status" }));

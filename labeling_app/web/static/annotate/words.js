@@ -10,8 +10,8 @@ export function furnish() {
   one("again").before(notice);
   one("top").append(make("div", { id: "share", "aria-hidden": "true" }, make("span")));
   one("prompt").before(make("p", { id: "given" }));
-  bar.before(make("p", { id: "lengths" }), make("section", { id: "feedback", role: "status" }));
-  one("scale").before(make("div", { id: "extras" }));
+  one("typed").before(make("p", { id: "lengths" }), make("div", { id: "extras" }));
+  bar.before(make("section", { id: "feedback", role: "status" }));
   one("saved").setAttribute("role", "status");
   one("saved").setAttribute("aria-live", "polite");
   one("prompt").setAttribute("role", "region");
