@@ -1,4 +1,4 @@
-"""The labeling page without a browser: its events over HTTP, as the page's script sends them."""
+"""Somebody at the labeling page without a browser: what the page's script sends, and what it is told."""
 
 import json
 import uuid
@@ -7,23 +7,22 @@ from typing import Any
 
 import httpx
 
+from tests.labeling_app.web.events import Tab, shown
+
 
 @dataclass
 class Desk:
-    """Somebody at the page.
+    """The page as somebody has it open.
 
     Attributes:
-        shown: the newest values of the page's components, by their elem_id.
+        shown: the newest values of its components, by their elem_id.
     """
 
     client: httpx.Client
-    shown: dict[str, Any] = field(default_factory=dict)
+    shown: dict[str, Any] = field(default_factory=lambda: {"state": "{}", "panel": "{}", "project": None})
 
     def __post_init__(self) -> None:
-        config = self.client.get("/app/config").json()
-        self.names = {one["id"]: one["props"].get("elem_id") for one in config["components"]}
-        self.events = [event for event in config["dependencies"] if event["backend_fn"]]
-        self.shown = {"facts": "{}"}
+        self.tab = Tab(self.client)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -37,41 +36,19 @@ class Desk:
 
     def load(self) -> dict[str, Any]:
         """Load the page."""
-        return self.run(next(event for event in self.events if event["targets"][0][1] == "load"))
+        return self.click("page")
 
     def click(self, name: str, **facts: Any) -> dict[str, Any]:
         """Click a button by its elem_id, with what the script tells; returns what changes, by elem_id."""
-        self.shown["facts"] = json.dumps({"item": self.state.get("item", "") if "state" in self.shown else "", **facts})
-        return self.run(
-            next(
-                event
-                for event in self.events
-                if any(self.names.get(component) == name and kind == "click" for component, kind in event["targets"])
-            )
-        )
-
-    def say(self, answer: dict[str, Any], submission: str | None = None, **facts: Any) -> dict[str, Any]:
-        """Send an answer to the item that is shown."""
-        name = "do-send-ranking" if self.state.get("mode") == "ranking" else "do-send"
-        return self.click(name, answer=answer, submission=submission or uuid.uuid4().hex, seconds=1.5, **facts)
-
-    def run(self, event: dict[str, Any]) -> dict[str, Any]:
-        data = [self.shown.get(str(self.names[component])) for component in event["inputs"]]
-        session = uuid.uuid4().hex
-        body = {"data": data, "fn_index": event["id"], "session_hash": session, "trigger_id": 0}
-        joined = self.client.post("/app/gradio_api/queue/join", json=body)
-        assert joined.status_code == 200, joined.text
-        changed: dict[str, Any] = {}
-        with self.client.stream("GET", f"/app/gradio_api/queue/data?session_hash={session}") as stream:
-            for line in stream.iter_lines():
-                message = json.loads(line.removeprefix("data: ")) if line.startswith("data: ") else {}
-                if message.get("msg") == "process_completed":
-                    assert message["success"], message
-                    for component, value in zip(event["outputs"], message["output"]["data"], strict=True):
-                        if not isinstance(value, dict) or value.get("__type__") != "update":
-                            changed[str(self.names[component])] = value
-                        elif "value" in value:
-                            changed[str(self.names[component])] = value["value"]
-                    break
+        event = self.tab.event(name)
+        told = json.dumps({"item": self.state.get("item", ""), **facts})
+        answer = self.tab.run(event, event.filled({"project": self.shown["project"], "facts": told}))
+        assert answer.get("success"), answer
+        changed = shown(event, answer)
         self.shown |= changed
         return changed
+
+    def say(self, answer: dict[str, Any], submission: str | None = None) -> dict[str, Any]:
+        """Send an answer to the item that is shown."""
+        name = "do-send-ranking" if self.state.get("mode") == "ranking" else "do-send"
+        return self.click(name, answer=answer, submission=submission or uuid.uuid4().hex, seconds=1.5)
