@@ -6,6 +6,7 @@
         ├── NotFound      there is no such thing, or this person may not know of it
         ├── Refused       what was sent is not acceptable: incomplete, too long, of the wrong form
         └── Unavailable   the store can't be reached or written to: a full disk, a lost server
+            └── Conflict  two transactions waited for each other, and this one was given up
 
 The pages show the message and the remedy; no other text of an exception ever reaches a browser.
 """
@@ -31,3 +32,7 @@ class Refused(LabelingError):
 
 class Unavailable(LabelingError):
     """The store can't be reached or written to; nothing was stored."""
+
+
+class Conflict(Unavailable):
+    """Two transactions waited for each other, and this one was given up; `store.retrying` runs it again."""

@@ -18,12 +18,22 @@ from sqlalchemy import Connection, Engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError, OperationalError, TimeoutError
 from sqlalchemy.orm import Session
 
-from labeling_app.errors import Refused, Unavailable
+from labeling_app.errors import Conflict, Refused, Unavailable
 from rlhf.errors import ConfigError, MissingDependencyError
 
 PATIENCE_SECONDS = 30.0
 # Together below the 100 connections that PostgreSQL allows by default.
 POOL_SIZE, POOL_OVERFLOW = 20, 60
+# PostgreSQL's codes for a transaction that it gave up: could not be serialised, deadlock.
+GIVEN_UP = frozenset({"40001", "40P01"})
+# What SQLite says, and what to do about it.
+REMEDIES = (
+    ("database is locked", "another program has been writing to the file for long: end it, and try again"),
+    ("readonly database", "let the server's user write to the file and its folder, and try again"),
+    ("disk is full", "make room on the disk, and try again"),
+    ("disk I/O error", "see that the disk has room and works, and try again"),
+)
+OTHER_REMEDY = "see that the disk has room and the server runs, and try again"
 
 
 def utc_now() -> datetime:
@@ -154,10 +164,15 @@ def _translated() -> Iterator[None]:
     except TimeoutError as error:
         raise Unavailable("The database is too busy.", remedy="try again in a moment; nothing was stored.") from error
     except OperationalError as error:
-        raise Unavailable(
-            f"The database can't be used: {_first_line(error)}",
-            remedy="see that the disk has room and the server runs, and try again; nothing was stored.",
-        ) from error
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: OperationalError) -> Unavailable:
+    said = _first_line(error)
+    if getattr(error.orig, "sqlstate", None) in GIVEN_UP:
+        return Conflict("Too much happened at once.", remedy="try again in a moment; nothing was stored.")
+    remedy = next((remedy for words, remedy in REMEDIES if words in said), OTHER_REMEDY)
+    return Unavailable(f"The database can't be used: {said}", remedy=f"{remedy}; nothing was stored.")
 
 
 def _first_line(error: DBAPIError) -> str:
