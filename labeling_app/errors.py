@@ -3,6 +3,7 @@
     RlhfError
     └── LabelingError
         ├── NotAllowed    this person may not do this
+        │   └── Throttled too many wrong attempts came before: not now
         ├── NotFound      there is no such thing, or this person may not know of it
         ├── Refused       what was sent is not acceptable: incomplete, too long, of the wrong form
         └── Unavailable   the store can't be reached or written to: a full disk, a lost server
@@ -20,6 +21,14 @@ class LabelingError(RlhfError):
 
 class NotAllowed(LabelingError):
     """This person may not do this."""
+
+
+class Throttled(NotAllowed):
+    """Too many wrong attempts came before this one; `seconds` from now it is looked at."""
+
+    def __init__(self, message: str, *, remedy: str, seconds: int):
+        super().__init__(message, remedy=remedy)
+        self.seconds = seconds
 
 
 class NotFound(LabelingError):

@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 from labeling_app.store.tables import AuditEntry
 
 
-def record(session: Session, now: datetime, actor_id: int | None, action: str, **detail: Any) -> None:
-    """Note an action, in the transaction that does it: neither is stored without the other.
+def record(session: Session, now: datetime, actor_id: int | None, action: str, **detail: Any) -> int:
+    """Note an action, in the transaction that does it: neither is stored without the other. Returns the entry's id.
 
     Args:
         session: the transaction.
@@ -18,4 +18,7 @@ def record(session: Session, now: datetime, actor_id: int | None, action: str, *
         action: what, as `thing.verb`: "person.pause", "project.close".
         detail: to whom and how, as JSON holds it. People by their id, never by name: a name may have to be forgotten.
     """
-    session.add(AuditEntry(at=now, actor_id=actor_id, action=action, detail=detail))
+    entry = AuditEntry(at=now, actor_id=actor_id, action=action, detail=detail)
+    session.add(entry)
+    session.flush()
+    return entry.id

@@ -7,8 +7,10 @@ from sqlalchemy.orm import Session
 
 from labeling_app.access import require_lead
 from labeling_app.accounts import audit
+from labeling_app.accounts.browsers import forget_browsers
 from labeling_app.accounts.people import find, new_pseudonym
 from labeling_app.accounts.sessions import end_sessions
+from labeling_app.accounts.throttle import name_key
 from labeling_app.errors import Refused
 from labeling_app.store import Database
 from labeling_app.store.tables import Assignment, AuditEntry, Decision, Draft, Invitation, Label, LoginFailure, Note
@@ -32,11 +34,12 @@ def forget(database: Database, actor_id: int | None, user_id: int) -> None:
         if actor_id == user_id:
             raise Refused("You can't have yourself forgotten.", remedy="ask another lead.")
         user, now = find(session, user_id), database.now()
-        session.execute(delete(LoginFailure).where(LoginFailure.key == f"name:{user.name}"))
+        session.execute(delete(LoginFailure).where(LoginFailure.key == name_key(user.name)))
         user.name, user.pseudonym = f"forgotten-{user.id}", new_pseudonym(session)
         user.password_hash, user.paused_reason = None, None
         user.paused_at, user.forgotten_at = user.paused_at or now, now
         end_sessions(session, user_id)
+        forget_browsers(session, user_id)
         session.execute(delete(Invitation).where(Invitation.user_id == user_id))
         _bury_texts(session, user_id)
         audit.record(session, now, actor_id, "person.forget", person=user_id)

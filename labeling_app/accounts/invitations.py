@@ -10,6 +10,7 @@ from labeling_app.accounts import audit
 from labeling_app.accounts.passwords import hash_password
 from labeling_app.accounts.people import find
 from labeling_app.accounts.sessions import end_sessions
+from labeling_app.accounts.throttle import name_key
 from labeling_app.accounts.tokens import hash_of, new_token
 from labeling_app.errors import NotFound
 from labeling_app.store import Database
@@ -66,7 +67,7 @@ def accept(database: Database, token: str, password: str) -> int:
         invitation.used_at = database.now()
         user.password_hash = hashed
         end_sessions(session, user.id)
-        session.execute(delete(LoginFailure).where(LoginFailure.key == f"name:{user.name}"))
+        session.execute(delete(LoginFailure).where(LoginFailure.key == name_key(user.name)))
         return user.id
 
 

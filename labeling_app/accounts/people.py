@@ -13,6 +13,7 @@ from labeling_app.accounts import audit
 from labeling_app.accounts.sessions import end_sessions
 from labeling_app.errors import NotFound, Refused
 from labeling_app.store import Database
+from labeling_app.store.retrying import retried
 from labeling_app.store.tables import Assignment, AssignmentStatus, Member, Role, User
 from labeling_app.work.supply import give_slot_back
 
@@ -84,6 +85,7 @@ def find_person(database: Database, actor_id: int | None, name: str) -> int:
         return found
 
 
+@retried
 def pause(database: Database, actor_id: int | None, user_id: int, reason: str, *, withhold: bool = False) -> None:
     """Let somebody work no longer: their sessions end, and what they hold goes to others.
 
@@ -110,6 +112,7 @@ def pause(database: Database, actor_id: int | None, user_id: int, reason: str, *
         audit.record(session, now, actor_id, "person.pause", person=user_id, reason=reason, withhold=withhold)
 
 
+@retried
 def resume(database: Database, actor_id: int | None, user_id: int) -> None:
     """Let somebody work again, and count their labels."""
     with database.write() as session:

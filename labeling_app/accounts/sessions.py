@@ -1,23 +1,22 @@
-"""Logging in and out. Wrong passwords are throttled by name and address, in the database: restarts forgive nothing."""
+"""Logging in and out. Wrong passwords make the next attempt wait (`throttle.py`)."""
 
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session as Transaction
 
+from labeling_app.accounts.browsers import known_as
 from labeling_app.accounts.passwords import hasher, verify_password
+from labeling_app.accounts.throttle import count_attempt, forgive, keys_of, name_key
 from labeling_app.accounts.tokens import hash_of, new_token
 from labeling_app.errors import NotAllowed, Unavailable
 from labeling_app.store import Database
-from labeling_app.store.tables import LoginFailure, Role, Session, User
+from labeling_app.store.tables import Role, Session, User
 
 IDLE, ABSOLUTE = timedelta(hours=12), timedelta(days=14)
 SEEN_EVERY = timedelta(minutes=1)  # how exactly the time of the last request is kept
-WINDOW = timedelta(minutes=15)
-# So many wrong passwords within the window are waited out: one person forgets, an office shares an address.
-BY_NAME, BY_ADDRESS = 5, 30
 
 
 @dataclass(frozen=True)
@@ -29,27 +28,30 @@ class Person:
     role: Role
 
 
-def log_in(database: Database, name: str, password: str, address: str) -> str:
+def log_in(database: Database, name: str, password: str, address: str, browser: str | None = None) -> str:
     """A session's token.
 
     Args:
         address: where the request comes from.
+        browser: the token that the browser got when somebody logged in there before (`browsers.remember`).
 
     Raises:
-        NotAllowed: name or password are wrong (which of them isn't told), the account is paused, or there were too many
-            attempts.
+        Throttled: wrong attempts came before it, and their wait isn't over.
+        NotAllowed: name or password are wrong (which of them isn't told), or the account is paused.
     """
     name = name.strip().casefold()
-    attempts = _count_attempt(database, {f"name:{name[:80]}": BY_NAME, f"address:{address[:80]}": BY_ADDRESS})
     with database.read() as transaction:
         user = transaction.scalars(select(User).where(User.name == name, User.forgotten_at.is_(None))).first()
+        known = known_as(transaction, database, user.id, browser) if user else None
+    keys = keys_of(name, address, known)
+    attempts = count_attempt(database, keys)
     # Outside of any transaction: hashing takes long, and nobody else is to wait for it.
     right = verify_password(user.password_hash if user else None, password)
     if user is None or not right:
         raise NotAllowed("Name or password are wrong.", remedy="try again, or ask the lead for a new link.")
     with database.write() as transaction:
-        forgiven = (LoginFailure.id.in_(attempts), LoginFailure.key == f"name:{name}")
-        transaction.execute(delete(LoginFailure).where(or_(*forgiven)))
+        # Never an address's: whoever has one account would be free to guess for all others.
+        forgive(transaction, attempts, [key for key in keys if known or key == name_key(name)])
         if user.paused_at is None:
             _rehash(transaction, user.id, user.password_hash, password)
             return _open(transaction, user.id, database.now())
@@ -97,28 +99,6 @@ def _open(transaction: Transaction, user_id: int, now: datetime) -> str:
         Session(token_hash=hash_of(token), user_id=user_id, created_at=now, seen_at=now, expires_at=now + ABSOLUTE)
     )
     return token
-
-
-def _count_attempt(database: Database, allowed: dict[str, int]) -> list[int]:
-    """Count an attempt as a failure before it is looked at: many at once can't outrun the count. Returns its rows' ids.
-
-    Raises:
-        NotAllowed: there were too many already.
-    """
-    with database.write() as transaction:
-        now = database.now()
-        transaction.execute(delete(LoginFailure).where(LoginFailure.at <= now - WINDOW))
-        for key, most in sorted(allowed.items()):
-            database.one_at_a_time(transaction, key)
-            failures = select(func.count()).where(LoginFailure.key == key)
-            if (transaction.scalar(failures) or 0) >= most:
-                minutes = int(WINDOW.total_seconds() // 60)
-                remedy = f"wait up to {minutes} minutes, or ask the lead for a new link."
-                raise NotAllowed("There were too many attempts.", remedy=remedy)
-        counted = [LoginFailure(key=key, at=now) for key in allowed]
-        transaction.add_all(counted)
-        transaction.flush()
-        return [one.id for one in counted]
 
 
 def _rehash(transaction: Transaction, user_id: int, stored: str | None, password: str) -> None:

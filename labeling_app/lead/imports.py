@@ -1,5 +1,11 @@
-"""Import: from a file, or rows in memory, to items of a project. All of it, or nothing."""
+"""Import: from a file, or rows in memory, to items of a project.
 
+All rows are looked at before the first is stored, and bad ones refuse the whole. They are then stored in portions, with
+pauses in which others write: nobody who labels waits for a large import. One that is cut off leaves whole items, and is
+taken up where it ended by importing again.
+"""
+
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,12 +24,14 @@ from labeling_app.lead.contents import Content, Reader
 from labeling_app.lookup import find_project, settings_of
 from labeling_app.settings import Mode
 from labeling_app.store import Database
-from labeling_app.store.tables import Item, ItemKind, Project
+from labeling_app.store.retrying import retried
+from labeling_app.store.tables import AuditEntry, Item, ItemKind, Project
 from rlhf.data import Place, Problem
 from rlhf.data.sources import missing_source, read_source
 
 MOST_ROWS = 500_000
-AT_ONCE = 500
+AT_ONCE = 250  # rows of one transaction: about ten milliseconds
+LONGEST_PAUSE_SECONDS = 0.1
 T = TypeVar("T")
 Source = str | Path | Iterable[dict[str, Any]]
 
@@ -79,17 +87,13 @@ def import_items(
         reader = Reader(mode_of(project), settings_of(project), kind)
     contents, problems = read_contents(source, reader)
     _refuse_bad(problems, skip_bad)
-    with database.write() as session:
-        require_lead(session, actor_id)
-        project = find_project(session, project_id, locked=True)
+    with database.read() as session:
         fresh, clashes = find_fresh(session, project_id, contents, kind)
-        _refuse_bad(clashes, skip_bad)
-        now = database.now()
-        _add(session, project, fresh, kind, now)
-        audit.record(session, now, actor_id, "items.import", project=project_id, kind=kind.value, added=len(fresh))
+    _refuse_bad(clashes, skip_bad)
+    added = _add_in_portions(database, actor_id, project_id, fresh, kind)
     return ImportReport(
-        added=len(fresh),
-        known=len(contents) - len(fresh) - len(clashes),
+        added=added,
+        known=len(contents) - added - len(clashes),
         judged=sum(one.content.judged for one in contents),
         problems=problems + clashes,
     )
@@ -163,10 +167,59 @@ def _known(session: Session, project_id: int, hashes: Sequence[str]) -> dict[str
     return known
 
 
+def _add_in_portions(
+    database: Database, actor_id: int | None, project_id: int, fresh: Sequence[tuple[str, Content]], kind: ItemKind
+) -> int:
+    """How many were added: others may have imported some of them in the meantime."""
+    noted: int | None = None
+    added = 0
+    for part in list(_parts(fresh)) or [[]]:  # an import of nothing new is in the audit log too
+        began = time.monotonic()
+        noted, new = _add_portion(database, actor_id, project_id, part, kind, noted)
+        added += new
+        if database.is_sqlite:
+            # One writer at a time: as long as this one was at it, others now are.
+            time.sleep(min(time.monotonic() - began, LONGEST_PAUSE_SECONDS))
+    return added
+
+
+@retried
+def _add_portion(
+    database: Database,
+    actor_id: int | None,
+    project_id: int,
+    part: Sequence[tuple[str, Content]],
+    kind: ItemKind,
+    noted: int | None,
+) -> tuple[int, int]:
+    """One transaction: items, the judgements that are wanted, and the import's entry in the audit log.
+
+    Args:
+        noted: the entry, which grows with each portion; None for the first.
+
+    Returns:
+        The entry's id, and how many items are new.
+    """
+    with database.write() as session:
+        require_lead(session, actor_id)
+        project = find_project(session, project_id, locked=True)
+        known = _known(session, project_id, [name for name, _ in part])
+        new = [(name, content) for name, content in part if name not in known]
+        _add(session, project, new, kind, database.now())
+        if noted is None:
+            detail = {"project": project_id, "kind": kind.value, "added": len(new)}
+            noted = audit.record(session, database.now(), actor_id, "items.import", **detail)
+        else:
+            entry = session.get_one(AuditEntry, noted)
+            entry.detail = entry.detail | {"added": entry.detail["added"] + len(new)}
+        return noted, len(new)
+
+
 def _add(
     session: Session, project: Project, fresh: Sequence[tuple[str, Content]], kind: ItemKind, now: datetime
 ) -> None:
-    last = session.scalar(select(func.max(Item.position)).where(Item.project_id == project.id)) or 0
+    if not fresh:
+        return
     overlap = settings_of(project).overlap if kind is ItemKind.work else 0
     shared = {
         "project_id": project.id,
@@ -175,24 +228,23 @@ def _add(
         "open_slots": overlap,
         "created_at": now,
     }
-    for part in _parts(list(enumerate(fresh, start=last + 1))):
-        session.execute(
-            insert(Item),
-            [
-                {
-                    **shared,
-                    "uid": str(uuid.uuid4()),
-                    "position": position,
-                    "content_hash": name,
-                    "prompt": content.prompt,
-                    "responses": content.responses,
-                    "origins": content.models,
-                    "further": content.further,
-                    "expected": content.expected,
-                }
-                for position, (name, content) in part
-            ],
-        )
+    # Behind all that are there: no item stands further back than its id, and the newest id is found at once.
+    last = session.scalar(select(func.max(Item.id))) or 0
+    rows = [
+        {
+            **shared,
+            "uid": str(uuid.uuid4()),
+            "position": position,
+            "content_hash": name,
+            "prompt": content.prompt,
+            "responses": content.responses,
+            "origins": content.models,
+            "further": content.further,
+            "expected": content.expected,
+        }
+        for position, (name, content) in enumerate(fresh, start=last + 1)
+    ]
+    session.execute(insert(Item), rows)
     project.slots_total += overlap * len(fresh)
 
 

@@ -1,7 +1,7 @@
 """Verbs that are run again where PostgreSQL gave up one of two transactions that waited for each other.
 
-What was given up is undone as a whole, so a verb that is one transaction can simply begin anew. SQLite has one writer at
-a time, and nothing to give up.
+What was given up is undone as a whole, so a verb that is one transaction can simply begin anew. SQLite has one writer
+at a time, and nothing to give up.
 """
 
 import random

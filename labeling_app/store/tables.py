@@ -1,6 +1,6 @@
 """The tables. What people said is an append-only log (`Label`): a correction is a new row, never a changed old one.
 
-User ── Session, Invitation, LoginFailure        who may come in
+User ── Session, Invitation, KnownBrowser        who may come in; LoginFailure: who tried
 Project ── Guideline ── Consent                  what is asked, in versions, and who agreed to which
    ├── Member                                    a person in a project: position, counts, qualification
    ├── Item ── Assignment ── Label               what is judged, who holds it until when, what they said
@@ -137,7 +137,7 @@ class Session(Base):
 
 
 class LoginFailure(Base):
-    """A wrong password, kept for as long as it throttles; `key` is a name or an address."""
+    """A wrong password, kept for as long as it throttles; `key` is a name, an address, or a person in a browser."""
 
     __tablename__ = "login_failure"
     __table_args__ = (Index("login_failure_by_key", "key", "at"),)
@@ -145,6 +145,16 @@ class LoginFailure(Base):
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     key: Mapped[str] = mapped_column(String(120))
     at: Mapped[datetime]
+
+
+class KnownBrowser(Base):
+    """A browser in which a person has logged in. Only its token's hash is kept."""
+
+    __tablename__ = "known_browser"
+
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("user_account.id"), primary_key=True)
+    seen_at: Mapped[datetime]  # of the last login
 
 
 class Project(Base):

@@ -1,6 +1,8 @@
 """The application: coming in and going out by FastAPI, the work by the Gradio app that is mounted at /app."""
 
 import os
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -20,17 +22,25 @@ from fastapi.staticfiles import StaticFiles
 from sqlalchemy import text
 from starlette.middleware import Middleware
 
-from labeling_app.accounts import invitations, sessions
+from labeling_app.accounts import browsers, invitations, sessions
 from labeling_app.accounts.passwords import SHORTEST
 from labeling_app.accounts.sessions import Person
-from labeling_app.errors import LabelingError, NotFound, Refused
+from labeling_app.errors import LabelingError, NotFound, Refused, Throttled, Unavailable
 from labeling_app.store import Database
 from labeling_app.store.tables import Role
 from labeling_app.web.html import page, sentence
 from labeling_app.web.lead import lead_pages
 from labeling_app.web.own_queue import OwnQueue
 from labeling_app.web.pages import build, head, theme
-from labeling_app.web.security import COOKIE, BodyLimit, OriginGuard, ProtectiveHeaders, SessionGuard, token_of
+from labeling_app.web.security import (
+    BROWSER_COOKIE,
+    COOKIE,
+    BodyLimit,
+    OriginGuard,
+    ProtectiveHeaders,
+    SessionGuard,
+    token_of,
+)
 from labeling_app.web.used_routes import UsedRoutes
 
 HERE = Path(__file__).parent
@@ -146,20 +156,42 @@ def _login_page(ended: bool = False) -> Response:
 
 def _log_in(request: Request, username: Annotated[str, Form()] = "", password: Annotated[str, Form()] = "") -> Response:
     address = request.client.host if request.client else "unknown"
+    database, browser = request.app.state.database, request.cookies.get(BROWSER_COOKIE)
     try:
-        token = sessions.log_in(request.app.state.database, username, password, address)
+        token = sessions.log_in(database, username, password, address, browser)
     except LabelingError as error:
-        return page("login", 401, name=username, message=f"{error.message} {sentence(error.remedy)}", problem=True)
-    response = RedirectResponse(_home(request.app.state.database, token), status_code=303)
+        return _not_in(error, username)
+    response = RedirectResponse(_home(database, token), status_code=303)
+    _set_cookie(request, response, COOKIE, token, sessions.ABSOLUTE)
+    person = sessions.user_of(database, token)
+    with suppress(Unavailable):  # a full disk keeps nobody out
+        if person is not None:
+            known = browsers.remember(database, person.id, browser)
+            _set_cookie(request, response, BROWSER_COOKIE, known, browsers.REMEMBERED, path="/login")
+    return response
+
+
+def _not_in(error: LabelingError, username: str) -> Response:
+    message = f"{error.message} {sentence(error.remedy)}"
+    if not isinstance(error, Throttled):
+        return page("login", 401, name=username, message=message, problem=True)
+    response = page("login", 429, name=username, message=message, problem=True)
+    response.headers["retry-after"] = str(error.seconds)
+    return response
+
+
+def _set_cookie(
+    request: Request, response: Response, name: str, value: str, lifetime: timedelta, path: str = "/"
+) -> None:
     response.set_cookie(
-        COOKIE,
-        token,
-        max_age=int(sessions.ABSOLUTE.total_seconds()),
+        name,
+        value,
+        max_age=int(lifetime.total_seconds()),
+        path=path,
         httponly=True,
         samesite="strict",
         secure=request.app.state.https,
     )
-    return response
 
 
 def _log_out(request: Request) -> Response:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from labeling_app.access import require_user
 from labeling_app.errors import NotFound
 from labeling_app.store import Database
+from labeling_app.store.retrying import retried
 from labeling_app.store.tables import Assignment, AssignmentStatus, Member
 from labeling_app.work.seats import Seat, agreement, own, take_seat
 from labeling_app.work.supply import IS_OPEN, lease_of, take_next
@@ -29,6 +30,7 @@ HELD = (
 )
 
 
+@retried
 def next_task(database: Database, user_id: int, project_id: int) -> Task | Idle:
     """The item that this person holds, or else a new one.
 
@@ -59,6 +61,7 @@ def serve(session: Session, now: datetime, seat: Seat) -> Task | Idle:
     return task_of(session, found, seat, progress)
 
 
+@retried
 def renew(database: Database, user_id: int, assignment_id: int) -> datetime:
     """A longer lease for an item that is still in this person's hands; returns its end.
 
@@ -75,6 +78,7 @@ def renew(database: Database, user_id: int, assignment_id: int) -> datetime:
         return assignment.lease_until
 
 
+@retried
 def reopen(database: Database, user_id: int, assignment_id: int) -> Task:
     """An own answer once more, to be looked at or corrected; what was said stands until it is corrected.
 

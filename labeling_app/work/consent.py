@@ -9,6 +9,7 @@ from labeling_app.differences import Line, lines_between
 from labeling_app.errors import NotFound, Refused
 from labeling_app.lookup import find_project
 from labeling_app.store import Database
+from labeling_app.store.retrying import retried
 from labeling_app.store.tables import Consent, Guideline
 from labeling_app.work.claims import has_consented
 from labeling_app.work.tasks import newest_guideline
@@ -65,6 +66,7 @@ def changes_since(database: Database, user_id: int, project_id: int) -> list[Lin
         return lines_between(old, session.get_one(Guideline, newest).text)
 
 
+@retried
 def consent(database: Database, user_id: int, guideline_id: int) -> None:
     """Agree to the version that was read; once is enough.
 

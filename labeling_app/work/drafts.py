@@ -6,12 +6,14 @@ from typing import Any
 from labeling_app.answers import LONGEST_TEXT
 from labeling_app.errors import NotFound, Refused
 from labeling_app.store import Database
+from labeling_app.store.retrying import retried
 from labeling_app.store.tables import AssignmentStatus, Draft
 from labeling_app.work.seats import own
 
 LONGEST_DRAFT = 3 * LONGEST_TEXT
 
 
+@retried
 def save_draft(database: Database, user_id: int, assignment_id: int, content: dict[str, Any]) -> None:
     """Keep the newest state of a page.
 

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from labeling_app.answers import Answer, parse, to_shown, to_stored
 from labeling_app.errors import NotAllowed, Refused
 from labeling_app.store import Database
+from labeling_app.store.retrying import retried
 from labeling_app.store.tables import Assignment, AssignmentStatus, Draft, Item, ItemKind, Label, Member
 from labeling_app.work.claims import serve
 from labeling_app.work.qualification import feedback_on, judge_member
@@ -54,6 +55,7 @@ class Receipt:
     feedback: Feedback | None = None
 
 
+@retried
 def submit(
     database: Database,
     user_id: int,
@@ -84,6 +86,7 @@ def submit(
         return _store(session, now, assignment, seat, fields, submission_id, times)
 
 
+@retried
 def submit_and_next(
     database: Database,
     user_id: int,

@@ -1,19 +1,23 @@
-"""Import: every format that is read, all bad rows in one go, all or nothing, and nothing twice."""
+"""Import: every format that is read, all bad rows in one go, nothing twice, and nobody waits for it."""
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from labeling_app.errors import NotAllowed, NotFound, Refused
 from labeling_app.lead import imports
 from labeling_app.lead.imports import import_items
 from labeling_app.store import Database
 from labeling_app.store.tables import AuditEntry, Item, ItemKind, Project
+from labeling_app.work.claims import next_task
+from labeling_app.work.labels import submit
+from labeling_app.work.tasks import Task
 from rlhf.errors import DataError
-from tests.labeling_app.made import a_project, people, some_items
+from tests.labeling_app.made import a_lead, a_project, people, some_items
 
 PAIR = {"prompt": "Film review:", "responses": ["A gem.", "A bore."]}
 LABEL = "6f1c2a50-5b0e-4b7c-9d55-0a8f6f2f1c11"
@@ -256,3 +260,50 @@ def test_only_a_lead_imports(database: Database) -> None:
     with pytest.raises(NotAllowed):
         import_items(database, annotator, project, [PAIR])
     assert items(database, project) == []
+
+
+def test_an_import_that_is_cut_off_is_taken_up_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labeling_app.lead.imports.AT_ONCE", 20)
+    lead, project, rows = a_lead(database), a_project(database, overlap=3), some_items(90)
+    inserts: list[str] = []
+
+    def cut_off(connection: Any, cursor: Any, statement: str, *others: Any) -> None:
+        if statement.startswith("INSERT INTO item"):
+            inserts.append(statement)
+            if len(inserts) == 3:
+                raise KeyboardInterrupt
+
+    event.listen(database.engine, "before_cursor_execute", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        import_items(database, lead, project, rows)
+    event.remove(database.engine, "before_cursor_execute", cut_off)
+    assert len(items(database, project)) == 40 and wanted(database, project) == 120
+    report = import_items(database, lead, project, rows)
+    assert (report.added, report.known) == (50, 40)
+    found = items(database, project)
+    assert [item.prompt for item in found] == [row["prompt"] for row in rows]
+    assert len({item.position for item in found}) == 90 and wanted(database, project) == 270
+    with database.read() as session:
+        entries = session.scalars(select(AuditEntry).order_by(AuditEntry.id)).all()
+    assert [(entry.actor_id, entry.detail["added"]) for entry in entries] == [(lead, 40), (lead, 50)]
+
+
+def test_others_work_while_a_large_file_is_imported(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labeling_app.lead.imports.AT_ONCE", 20)
+    project, (ana,) = a_project(database, items=200), people(database, 1)
+    importing = threading.Thread(target=import_items, args=(database, None, project, some_items(1_500, start=200)))
+    importing.start()
+    answered = 0
+    while importing.is_alive():
+        task = next_task(database, ana, project)
+        assert isinstance(task, Task)
+        submit(database, ana, task.assignment_id, {"kind": "choice", "strength": 1}, f"answer {answered}", seconds=1)
+        answered += 1
+    importing.join()
+    # Without pauses the import would hold the file throughout, and there would be one.
+    assert answered > 3 and len(items(database, project)) == 1_700
+
+
+def wanted(database: Database, project: int) -> int:
+    with database.read() as session:
+        return session.get_one(Project, project).slots_total
