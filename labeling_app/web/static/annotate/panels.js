@@ -14,7 +14,7 @@ export function prepare() {
   for (const [name, label] of Object.entries(NAMES)) {
     const panel = one(`panel-${name}`);
     for (const [attribute, value] of Object.entries({ role: "dialog", "aria-label": label, tabindex: "-1" })) panel.setAttribute(attribute, value);
-    panel.prepend(make("button", { class: "close", type: "button", "aria-label": "Close", onclick: close }, "Esc"));
+    panel.prepend(make("button", { class: "close", type: "button", "aria-label": "Close", onclick: close }, "close · Esc"));
   }
 }
 
