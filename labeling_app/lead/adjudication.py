@@ -1,9 +1,7 @@
-"""Items on which people disagree, for the lead to decide: the most disputed first."""
+"""What a lead decides where people disagree."""
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
@@ -13,61 +11,10 @@ from labeling_app.access import require_lead
 from labeling_app.accounts import audit
 from labeling_app.answers import LONGEST_TEXT, Answer, parse
 from labeling_app.errors import NotFound, Refused
-from labeling_app.lead.disputes import disputed
+from labeling_app.lead.cases import rulings
 from labeling_app.lookup import find_project, settings_of
 from labeling_app.store import Database
-from labeling_app.store.joins import NEWEST
-from labeling_app.store.tables import (
-    Assignment,
-    AssignmentStatus,
-    Decision,
-    Item,
-    ItemKind,
-    Label,
-    Member,
-    Project,
-    User,
-)
-
-
-@dataclass(frozen=True)
-class Opinion:
-    """What one person said of a disputed item, in stored order."""
-
-    annotator: str
-    answer: Answer
-    at: datetime
-
-
-@dataclass(frozen=True)
-class Dispute:
-    """An item on which people disagree.
-
-    Attributes:
-        prompt, responses: in stored order.
-        score: the share of couples of people who disagree about a side, plus their distance in strength as a fraction.
-    """
-
-    item_id: int
-    prompt: Any
-    responses: list[Any]
-    opinions: list[Opinion]
-    score: float
-
-
-def queue(database: Database, actor_id: int | None, project_id: int, *, limit: int = 200) -> list[Dispute]:
-    """Items that are in dispute and not yet decided: sides differ, or strengths lie far apart. Most disputed first.
-
-    Judgements of withheld people, late ones, skips and hidden repeats don't make a dispute.
-    """
-    with database.read() as session:
-        require_lead(session, actor_id)
-        find_project(session, project_id)
-        scored = disputed(session, project_id)[:limit]
-        ids = [item_id for item_id, _ in scored]
-        items = {item.id: item for item in session.scalars(select(Item).where(Item.id.in_(ids)))}
-        opinions = _opinions(session, ids)
-        return [Dispute(one, items[one].prompt, items[one].responses, opinions[one], score) for one, score in scored]
+from labeling_app.store.tables import Assignment, AssignmentStatus, Decision, Item, ItemKind, Member, Project
 
 
 def decide(
@@ -78,6 +25,7 @@ def decide(
     note: str | None = None,
     *,
     make_gold: bool = False,
+    seen: str | None = None,
 ) -> str:
     """Decide an item; returns the decision's uid. It takes precedence over what was said, and over earlier decisions.
 
@@ -87,9 +35,10 @@ def decide(
         note: why, in words.
         make_gold: from now on the item checks people, with this answer. What was said of it stays in the log, exports
             leave it out, and it is wanted from nobody as work any more.
+        seen: the uid of the newest ruling that the lead knew of, empty for none; None to decide whatever there is.
 
     Raises:
-        Refused: the answer isn't acceptable, or can't be a known answer.
+        Refused: the answer isn't acceptable, can't be a known answer, or somebody else decided in the meantime.
         NotFound: there is no such item.
     """
     if note is not None and len(note) > LONGEST_TEXT:
@@ -103,6 +52,8 @@ def decide(
         if item is None:
             raise NotFound("There is no such item.", remedy="choose one from the queue.")
         project = find_project(session, item.project_id)
+        if seen is not None:
+            _check_seen(session, item_id, seen)
         answer = _parsed(fields, project, item)
         now = database.now()
         decision = Decision(
@@ -121,18 +72,14 @@ def decide(
         return decision.uid
 
 
-def _opinions(session: Session, item_ids: Sequence[int]) -> dict[int, list[Opinion]]:
-    query = (
-        select(Label.item_id, User.name, Label.answer, Label.created_at)
-        .join(Assignment, NEWEST)
-        .join(User, User.id == Label.user_id)
-        .where(Label.item_id.in_(item_ids), Assignment.repeat_of.is_(None))
-        .order_by(Label.id)
-    )
-    found: dict[int, list[Opinion]] = {}
-    for item_id, name, answer, at in session.execute(query):
-        found.setdefault(item_id, []).append(Opinion(name, Answer.model_validate(answer), at))
-    return found
+def _check_seen(session: Session, item_id: int, seen: str) -> None:
+    """Two leads at one item: the second is shown what the first decided, instead of overruling it unawares."""
+    newest = next(iter(rulings(session, item_id)), None)
+    if newest is not None and newest.uid != seen:
+        raise Refused(
+            f"{newest.lead} has decided this item in the meantime.",
+            remedy="look at that decision; send yours again if it is to take its place.",
+        )
 
 
 def _parsed(fields: dict[str, Any], project: Project, item: Item) -> Answer:

@@ -372,6 +372,17 @@ class Note(Base):
     read_at: Mapped[datetime | None]
 
 
+class ThreadClosing(Base):
+    """A lead has closed the thread of an assignment, up to a message; what is written after that opens it again."""
+
+    __tablename__ = "thread_closing"
+
+    assignment_id: Mapped[int] = mapped_column(ForeignKey("assignment.id"), primary_key=True, autoincrement=False)
+    note_id: Mapped[int] = mapped_column(ForeignKey("note.id"))
+    closed_by: Mapped[int] = mapped_column(ForeignKey("user_account.id"))
+    closed_at: Mapped[datetime]
+
+
 class AuditEntry(Base):
     """What a lead or the command line did to people and projects."""
 

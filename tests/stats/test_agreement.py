@@ -1,13 +1,7 @@
 """Coefficients of agreement against published values, other libraries, and real ratings."""
 
-import json
 import math
-import random
-import subprocess
-import sys
-from collections.abc import Sequence
 from itertools import permutations
-from pathlib import Path
 
 import krippendorff
 import numpy as np
@@ -16,6 +10,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from rlhf.stats import agreement
 from rlhf.stats.agreement import value_counts
+from tests.film_ratings import drawn_comparisons, fetched
 
 # Fleiss (1971): 14 raters, 10 subjects, 5 categories, in the form in which it is widely reprinted; kappa 0.210.
 FLEISS = np.array(
@@ -169,30 +164,7 @@ def test_what_has_no_coefficient_says_why() -> None:
 
 @pytest.fixture(scope="module")
 def film_ratings(tmp_path_factory: pytest.TempPathFactory) -> list[list[int]]:
-    """All single ratings of the film reviews, -4 … 4, one list for each snippet; fetched from the package index."""
-    folder = tmp_path_factory.mktemp("assets")
-    script = Path(__file__).parents[2] / "scripts" / "fetch_assets.py"
-    program = (
-        f"import sys; sys.path.insert(0, {str(script.parent)!r}); import fetch_assets; from pathlib import Path; "
-        f"fetch_assets.bring(Path({str(folder)!r}), [p for p in fetch_assets.PARTS if p.name == 'film_reviews'])"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=250)
-    lines = (folder / "film_reviews" / "ratings.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line)["ratings"] for line in lines]
-
-
-def drawn_comparisons(ratings: Sequence[Sequence[int]], pairs: int, raters: int) -> np.ndarray:
-    """Pairwise labels [pairs, raters], strengths -3 … 3, DRAWN from real ratings, not given by anybody.
-
-    The rule: two snippets are drawn, and for each rater one rating of each; the strength is the second less the first,
-    halved, rounded to the even number where it lies between two, and cut to -3 … 3.
-    """
-    draw = random.Random(0)
-    labels = []
-    for _ in range(pairs):
-        first, second = draw.sample(ratings, 2)
-        labels.append([max(-3, min(3, round((draw.choice(second) - draw.choice(first)) / 2))) for _ in range(raters)])
-    return np.array(labels, dtype=float)
+    return fetched(tmp_path_factory.mktemp("assets"))
 
 
 @pytest.mark.slow

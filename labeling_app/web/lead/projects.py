@@ -1,13 +1,13 @@
 """The list of projects, and the page that begins one."""
 
 from fastapi import APIRouter
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 
 from labeling_app.lead import projects
 from labeling_app.lead.guidelines import LONGEST_GUIDELINES
 from labeling_app.settings import Mode, ProjectSettings
 from labeling_app.web.lead.fields import Form, Sent
-from labeling_app.web.lead.frame import AnyPage, ProjectPage, Visit, done, project_address, show
+from labeling_app.web.lead.frame import AnyPage, Visit, done, project_address, show
 from labeling_app.web.lead.settings_form import MOST_AXES, form_of, settings_from
 from rlhf.errors import RlhfError
 
@@ -43,11 +43,6 @@ def begin(visit: AnyPage, sent: Sent) -> Response:
     except RlhfError as error:
         return _new(visit, sent, error)
     return done(visit, project_address(number, "items"), f"“{name}” is begun. Import its items.")
-
-
-@router.get("/projects/{project}/")
-def first_page(visit: ProjectPage) -> Response:
-    return RedirectResponse(visit.address("items"), status_code=303)
 
 
 def _new(visit: Visit, form: Form, error: RlhfError | None = None) -> Response:

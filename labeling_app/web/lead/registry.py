@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter
 
-from labeling_app.web.lead import projects
+from labeling_app.web.lead import adjudication, overview, projects, questions
 
 
 @dataclass(frozen=True)
@@ -24,4 +24,9 @@ class Page:
     of_project: bool = True
 
 
-PAGES = (Page(projects.router, "Projects", "", of_project=False),)
+PAGES = (
+    Page(projects.router, "Projects", "", of_project=False),
+    Page(overview.router, "Overview", ""),
+    Page(adjudication.router, "Adjudication", "adjudication"),
+    Page(questions.router, "Questions", "questions"),
+)

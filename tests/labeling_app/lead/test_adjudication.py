@@ -1,14 +1,17 @@
 """Where people disagree, what a lead decides, and how an item becomes a check."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from sqlalchemy import select
 
 from labeling_app.errors import NotAllowed, NotFound, Refused
 from labeling_app.export import export_labels
-from labeling_app.lead.adjudication import decide, queue
+from labeling_app.lead.adjudication import decide
+from labeling_app.lead.cases import case, queue
 from labeling_app.lead.disputes import dispute
 from labeling_app.store import Database
-from labeling_app.store.tables import Assignment, AuditEntry, Decision, Item, ItemKind, Member, Project
+from labeling_app.store.tables import Assignment, AuditEntry, Decision, Item, ItemKind, Member, Project, Role
 from tests.labeling_app.judged import choice, judge, withhold
 from tests.labeling_app.made import a_lead, a_project, add_items, people, some_items
 
@@ -46,12 +49,14 @@ def test_the_most_disputed_come_first_and_the_decided_go(database: Database) -> 
     judge(database, agreed, eve, choice(-3))
     judge(database, agreed, late, choice(-3), late=True)
     judge(database, alone, ann, choice(1))
-    first, second = queue(database, lead, project)
+    found = queue(database, lead, project)
+    first, second = found.disputes
+    assert found.total == 2 and queue(database, lead, project, limit=1).disputes == [first]
     assert (first.item_id, second.item_id) == (hard, mild)
     assert (first.prompt, first.responses) == ("prompt 2", ["response 2.0", "response 2.1"])
     assert [(one.annotator, one.answer.strength) for one in first.opinions] == [("annotator-2", -3), ("annotator-3", 3)]
     decide(database, lead, hard, choice(-1), "the first is true")
-    assert [one.item_id for one in queue(database, lead, project)] == [mild]
+    assert [one.item_id for one in queue(database, lead, project).disputes] == [mild]
 
 
 def test_a_decision_is_kept_beside_what_was_said(database: Database) -> None:
@@ -88,6 +93,69 @@ def test_a_decided_item_becomes_gold_and_leaves_the_work(database: Database, tmp
     decide(database, lead, item, choice(1), make_gold=True)  # another answer, and nothing is counted twice
     with database.read() as session:
         assert session.get_one(Project, project).slots_total == 3
+
+
+def test_a_case_says_all_that_is_known_of_an_item(database: Database) -> None:
+    lead, (ann, ben, eve, gus) = a_lead(database), people(database, 4)
+    project = a_project(database, overlap=3, rationale="optional")
+    mild, hard, other = add_items(database, project, some_items(3))
+    withhold(database, eve)
+    first = judge(database, hard, ann, choice(-3, rationale="so *good*"))
+    judge(database, hard, ben, choice(3))
+    judge(database, hard, eve, choice(1))
+    judge(database, hard, gus, {"kind": "skip", "reason": "unclear"})
+    judge(database, hard, ann, choice(1), repeat_of=first)
+    for item, strength in ((mild, 1), (other, 2)):
+        judge(database, item, ann, choice(strength))
+        judge(database, item, ben, choice(-strength))
+    found = case(database, lead, project, hard)
+    assert [(one.annotator, one.pseudonym, one.answer.strength, one.apart) for one in found.opinions] == [
+        ("annotator-2", "person-2", -3, ""),
+        ("annotator-3", "person-3", 3, ""),
+        ("annotator-4", "person-4", 1, "withheld"),
+    ]
+    assert found.opinions[0].answer.rationale == "so *good*" and found.opinions[0].assignment_id == first
+    assert (found.place, found.total, found.before, found.after, found.seen) == (1, 3, None, other, "")
+    middle = case(database, lead, project, other)
+    assert (middle.place, middle.before, middle.after) == (2, hard, mild)
+    uid = decide(database, lead, hard, choice(2), "clear")
+    found = case(database, lead, project, hard)
+    assert (found.place, found.total, found.after, found.seen) == (None, 2, other, uid)
+    assert [(one.lead, one.answer.strength, one.note) for one in found.rulings] == [("lead-1", 2, "clear")]
+    with pytest.raises(NotFound):
+        case(database, lead, a_project(database), hard)
+    with pytest.raises(NotAllowed):
+        case(database, ann, project, hard)
+
+
+def test_two_leads_do_not_overrule_each_other_unawares(database: Database) -> None:
+    dora, emil = people(database, 2, Role.lead)
+    project = a_project(database)
+    (item,) = add_items(database, project, some_items(1))
+    first = decide(database, dora, item, choice(2), seen="")
+    with pytest.raises(Refused, match="lead-1 has decided this item in the meantime"):
+        decide(database, emil, item, choice(-2), seen="", make_gold=True)
+    with database.read() as session:
+        assert [one.uid for one in session.scalars(select(Decision))] == [first]
+        assert session.get_one(Item, item).kind is ItemKind.work
+    second = decide(database, emil, item, choice(-2), seen=first)
+    assert [one.uid for one in case(database, dora, project, item).rulings] == [second, first]
+
+
+def test_of_leads_who_decide_at_once_one_is_first(database: Database) -> None:
+    leads = people(database, 8, Role.lead)
+    project = a_project(database)
+    (item,) = add_items(database, project, some_items(1))
+
+    def attempt(lead: int) -> bool:
+        try:
+            decide(database, lead, item, choice(1), seen="")
+        except Refused:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(attempt, leads)) == 1
 
 
 def test_what_can_not_be_decided(database: Database) -> None:

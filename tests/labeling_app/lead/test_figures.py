@@ -67,6 +67,11 @@ def test_every_coefficient_is_an_independent_librarys(database: Database) -> Non
     ):
         alpha = krippendorff.alpha(reliability_data=data.T, value_domain=domain, level_of_measurement=level)
         assert getattr(told, level).value == pytest.approx(alpha)
+    # Fleiss' kappa takes chance from all ratings, Krippendorff's alpha from all pairs of two different ones.
+    ratings, between = strengths.size, lambda one, other, **_: np.abs(one - other)
+    for kappa, metric in ((told.linear, between), (told.quadratic, "interval")):
+        alpha = krippendorff.alpha(reliability_data=strengths.T, value_domain=values, level_of_measurement=metric)
+        assert kappa.value == pytest.approx(1 - (1 - alpha) * ratings / (ratings - 1))
     assert found.agreement == told.ordinal and "only 12 items" in (told.ordinal.warning or "")
     assert [(couple.first, couple.second) for couple in found.couples] == [
         (users[0], users[1]),
