@@ -22,6 +22,8 @@ from labeling_bench.processes import MeasureFailed, free_port, serving
 ROOT = Path(__file__).parents[2]
 PASSWORD = "correct horse battery"
 API = "/app/gradio_api"
+# The form as the page's script has it before anything is chosen.
+EMPTY_DRAFT = {"selected": None, "order": [], "rationale": "", "ratings": {}, "unsafe": [], "edits": {}}
 
 
 @contextmanager
@@ -56,29 +58,40 @@ class OurAnnotator:
         self.values = {one["id"]: one["props"].get("value") for one in self.config["components"]}
         self.ids = {one["props"].get("elem_id"): one["id"] for one in self.config["components"]}
         await self._send(self._event(None, "load"))
-        if not self._item():
+        if not self._told("item"):
             raise MeasureFailed("The page shows no item.", remedy="see the server's log.")
 
     async def answer(self, thinking: float) -> dict[str, float]:
         """Judge the item that is shown; seconds until the next one is here, and this one is saved."""
-        before = self._item()
-        answer = {"kind": "choice", "strength": -1}
-        times = {"seconds": thinking, "idle": 0, "here": True}
-        facts = {"item": before, "draft": {}, "answer": answer, "submission": str(uuid.uuid4()), **times}
+        submission = str(uuid.uuid4())
+        facts = {
+            "item": self._told("item"),
+            "draft": EMPTY_DRAFT,
+            "here": True,
+            "answer": {"kind": "choice", "strength": -1},
+            "submission": submission,
+            "seconds": thinking,
+            "idle": 0,
+        }
         self.values[self.ids["facts"]] = json.dumps(facts)
         event = self._event(self.ids["do-send"], "click")
         began = time.perf_counter()
         await self._send(event)
         took = time.perf_counter() - began
-        if self._item() == before or "saved" not in str(self.values[self.ids["saved"]]):
-            raise MeasureFailed("An answer was not saved.", remedy=str(self.values[self.ids["saved"]]))
+        if self._told("stored") == submission and not self._told("item"):
+            raise MeasureFailed("There are no more items.", remedy="measure with more items, or for fewer seconds.")
+        if self._told("stored") != submission or self._told("item") == facts["item"]:
+            raise MeasureFailed(
+                "An answer was not saved.", remedy=f"the page was told {self.values[self.ids['state']]}"
+            )
         return {"answer and next": took}
 
     async def end(self) -> None:
         await self.client.aclose()
 
-    def _item(self) -> str:
-        return str(json.loads(self.values[self.ids["state"]] or "{}").get("item", ""))
+    def _told(self, name: str) -> str:
+        """What the server told the page's script last."""
+        return str(json.loads(self.values[self.ids["state"]] or "{}").get(name, ""))
 
     def _event(self, component: int | None, kind: str) -> dict[str, Any]:
         """The event that reaches the server when this happens to that component; `load` happens to the page."""

@@ -14,6 +14,7 @@ from rich.console import Console
 from labeling_bench.figures import ratio, summary
 from labeling_bench.label_studio import VERSION, TheirAnnotator, fill, install, label_studio
 from labeling_bench.ours import PASSWORD, OurAnnotator, our_server
+from labeling_bench.processes import MeasureFailed
 from labeling_bench.stores import filled, rows
 
 OVERLAP = 3
@@ -93,7 +94,11 @@ def _in_turns(
 
 
 async def work(people: Sequence[Annotator], waits: Waits, *, seconds: float, thinking: float) -> None:
-    """Let everybody answer for so long. They begin one after the other, within the time that one thinks."""
+    """Let everybody answer for so long. They begin one after the other, within the time that one thinks.
+
+    Raises:
+        MeasureFailed: an answer wasn't stored, or the items ran out.
+    """
     for person in people:
         await person.begin()
     end = time.monotonic() + seconds
@@ -102,6 +107,8 @@ async def work(people: Sequence[Annotator], waits: Waits, *, seconds: float, thi
         async with asyncio.TaskGroup() as group:
             for person, delay in zip(people, delays, strict=True):
                 group.create_task(_annotate(person, waits, end, thinking, delay))
+    except* MeasureFailed as failures:
+        raise failures.exceptions[0] from None
     finally:
         for person in people:
             await person.end()

@@ -91,9 +91,20 @@ def test_what_the_page_sends_is_stored(tmp_path):
 
 
 @pytest.mark.slow
+def test_when_the_items_run_out_that_is_said(tmp_path):
+    database, _, _ = filled(tmp_path / "labels.db", 2, ["ana"], overlap=1, password=PASSWORD)
+    database.close()
+    with (
+        our_server(tmp_path, str(database.path)) as address,
+        pytest.raises(MeasureFailed, match="no more items"),
+    ):
+        asyncio.run(work([OurAnnotator(address, "ana")], defaultdict(list), seconds=30, thinking=0))
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not LABEL_STUDIO.exists(), reason="Label Studio is installed by the program's own first run")
 def test_beside_label_studio(tmp_path, capsys):
-    words = ["--measure", "label_studio", "--teams", "2", "--team_items", "60", "--rounds", "1", "--seconds", "2"]
+    words = ["--measure", "label_studio", "--teams", "2", "--team_items", "600", "--rounds", "1", "--seconds", "2"]
     found = measured(tmp_path, *words, "--thinking", "0.2", "--label_studio", str(LABEL_STUDIO))["label_studio"]
     assert [run["thinking"] for run in found["runs"]] == [0.2, 0.0]
     for run in found["runs"]:

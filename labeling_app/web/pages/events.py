@@ -23,7 +23,9 @@ from labeling_app.work.notes import unread_replies
 from labeling_app.work.projects import open_projects
 
 Values = list[Any]
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+# Values come as they are, and `sent` looks at them: Gradio would ask whether the project is one that it has offered to
+# this page, and knows of none after a restart.
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "preprocess": False}
 
 
 class Events:
@@ -74,6 +76,7 @@ class Events:
             [self.page.top.project, self.page.machinery.facts],
             list(outputs),
             trigger_mode="once",
+            postprocess=False,  # texts, which need nothing more: it would take a thread for each
             **QUIET,
         )
 

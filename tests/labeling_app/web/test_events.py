@@ -11,6 +11,7 @@ from labeling_app.store.tables import Assignment, AssignmentStatus, Label, User
 from labeling_app.work.claims import next_task
 from labeling_app.work.tasks import Task
 from tests.labeling_app.made import a_project
+from tests.labeling_app.web.events import Tab
 from tests.labeling_app.web.running import Server, account, running
 
 
@@ -102,6 +103,17 @@ def test_what_is_called_by_name_is_checked_too(server):
         client.post(f"/app/gradio_api/call/{event['api_name']}", json=body)
     send(client, events(client)[0], [project, facts])  # what was called before has run by now
     assert labels(server) == before
+
+
+def test_a_page_of_before_a_restart_goes_on(server):
+    project = a_project(server.database, items=2)
+    ana = next(person.id for person in people(server) if person.name == "ana")
+    held, before = task_of(server, ana, project), labels(server)
+    tab = Tab(server.session("ana"))  # never loaded: Gradio knows nothing of what it had offered to this page
+    facts = {"item": str(held.assignment_id), "answer": {"kind": "choice", "strength": 3}, "submission": "kept"}
+    event = tab.event("do-send")
+    told = tab.run(event, event.filled({"project": project, "facts": json.dumps(facts)}))
+    assert told["success"] and "saved" in json.dumps(told) and len(labels(server)) == len(before) + 1
 
 
 def forged(held: Task) -> str:
