@@ -30,6 +30,7 @@ from labeling_app.store import Database
 from labeling_app.store.tables import Role
 from labeling_app.web.html import page, sentence
 from labeling_app.web.lead import lead_pages
+from labeling_app.web.lead.uploads import LARGEST_UPLOAD, PATH
 from labeling_app.web.own_queue import OwnQueue
 from labeling_app.web.pages import build, head, theme
 from labeling_app.web.security import (
@@ -74,7 +75,7 @@ def create_entrance(
         middleware=[
             Middleware(ProtectiveHeaders),
             Middleware(OriginGuard, hosts=hosts, scheme=scheme),
-            Middleware(BodyLimit),
+            Middleware(BodyLimit, uploads=((PATH, LARGEST_UPLOAD),)),
             Middleware(SessionGuard, database=database),
             Middleware(UsedRoutes),
             Middleware(OwnQueue),

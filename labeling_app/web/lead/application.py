@@ -11,6 +11,7 @@ from labeling_app.store.tables import Role
 from labeling_app.web.html import sentence
 from labeling_app.web.lead.frame import error_page, status_of
 from labeling_app.web.lead.registry import PAGES
+from labeling_app.web.lead.uploads import Uploads
 from labeling_app.web.security import App, Receive, Scope, Send
 from rlhf.errors import RlhfError
 
@@ -35,7 +36,7 @@ class LeadGuard:
 def lead_pages(database: Database) -> FastAPI:
     """All pages of the lead."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, middleware=[Middleware(LeadGuard)])
-    app.state.database, app.state.pages = database, PAGES
+    app.state.database, app.state.pages, app.state.uploads = database, PAGES, Uploads()
     for one in PAGES:
         app.include_router(one.router)
     app.add_exception_handler(RlhfError, _refused)

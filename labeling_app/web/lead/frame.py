@@ -11,7 +11,7 @@ from labeling_app.errors import NotAllowed, NotFound, Unavailable
 from labeling_app.lead.projects import ProjectName, project_names
 from labeling_app.store import Database
 from labeling_app.web.html import page
-from labeling_app.web.lead import flash
+from labeling_app.web.lead import flash, texts  # noqa: F401, the filters of the templates
 from labeling_app.web.lead.fields import Form
 from rlhf.errors import SHOWN_PROBLEMS, RlhfError
 

@@ -4,7 +4,18 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter
 
-from labeling_app.web.lead import adjudication, overview, projects, questions
+from labeling_app.web.lead import (
+    adjudication,
+    export,
+    guidelines,
+    items,
+    log,
+    overview,
+    people,
+    projects,
+    questions,
+    settings,
+)
 
 
 @dataclass(frozen=True)
@@ -27,6 +38,12 @@ class Page:
 PAGES = (
     Page(projects.router, "Projects", "", of_project=False),
     Page(overview.router, "Overview", ""),
+    Page(items.router, "Items", "items"),
+    Page(guidelines.router, "Guidelines", "guidelines"),
     Page(adjudication.router, "Adjudication", "adjudication"),
     Page(questions.router, "Questions", "questions"),
+    Page(export.router, "Export", "export"),
+    Page(settings.router, "Settings", "settings"),
+    Page(people.router, "People", "people", of_project=False),
+    Page(log.router, "Log", "log", of_project=False),
 )

@@ -6,15 +6,16 @@ import pytest
 
 from labeling_app.store import Database
 from labeling_app.store.tables import Role
+from tests.labeling_app.clock import Clock
 from tests.labeling_app.web.lead.visiting import Site
 from tests.labeling_app.web.running import account
 
 
 @pytest.fixture
-def site(sqlite_database: Database) -> Iterator[Site]:
+def site(sqlite_database: Database, clock: Clock) -> Iterator[Site]:
     """A site with the lead dora, and the annotator ana."""
     account(sqlite_database, "dora", Role.lead)
     account(sqlite_database, "ana")
-    site = Site(sqlite_database)
+    site = Site(sqlite_database, clock)
     yield site
     site.close()

@@ -6,9 +6,15 @@ from sqlalchemy import update
 from labeling_app.accounts.people import pause
 from labeling_app.store.tables import Project, Session, User
 from tests.labeling_app.made import a_project
-from tests.labeling_app.web.lead.visiting import Site, seen
+from tests.labeling_app.web.lead.visiting import Site, seen, settings_fields
 
-ADDRESSES = ["/lead/", "/lead/projects/new", "/lead/projects/1/", "/lead/projects/1/items", "/lead/nowhere"]
+ADDRESSES = [
+    *("/lead/", "/lead/projects/new", "/lead/people", "/lead/people/1", "/lead/log", "/lead/nowhere"),
+    *(
+        f"/lead/projects/1/{page}"
+        for page in ("", "items", "items/upload", "guidelines", "export", "settings", "close")
+    ),
+]
 
 
 def test_a_lead_is_led_to_the_projects_and_others_to_their_work(site: Site) -> None:
@@ -34,7 +40,7 @@ def test_an_annotator_is_told_nothing(site: Site, address: str) -> None:
     a_project(site.database, guidelines="# Secret")
     ana = site.session("ana")
     for answer in (ana.get(address), ana.post(address, data={"name": "films"})):
-        assert answer.status_code == 403 and "for leads" in answer.text and "project" not in answer.text
+        assert answer.status_code == 403 and "for leads" in answer.text and "Secret" not in answer.text
 
 
 def test_a_lead_who_is_paused_is_out(site: Site) -> None:
@@ -93,9 +99,7 @@ def test_both_surfaces_lead_to_each_other_and_out(site: Site) -> None:
 
 def test_what_was_done_is_said_once_and_only_by_us(site: Site) -> None:
     dora = site.session("dora")
-    begun = {"name": "<b>films</b>", "guidelines": "Be fair.", "overlap": "2", "rationale": "off"}
-    begun |= dict.fromkeys(("gold_share", "repeat_share", "qualification_pass"), "10")
-    begun |= dict.fromkeys(("lease_minutes", "expected_seconds", "rest_minutes"), "10")
+    begun = settings_fields(name="<b>films</b>", guidelines="Be fair.")
     answer = dora.post("/lead/projects/new", data=begun)
     assert answer.status_code == 303
     cookie = answer.headers["set-cookie"].lower()

@@ -6,10 +6,15 @@ from html.parser import HTMLParser
 from typing import Any
 
 from fastapi import FastAPI
+from sqlalchemy import select
+from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from labeling_app.store import Database
+from labeling_app.store.tables import AuditEntry
+from labeling_app.web.lead.uploads import Waiting
 from labeling_app.web.server import create_entrance
+from tests.labeling_app.clock import Clock
 from tests.labeling_app.web.running import PASSWORD
 
 ADDRESS = "http://127.0.0.1:7860"
@@ -21,11 +26,17 @@ class Site:
     """The real application in this process, without the work at /app: Gradio leaves event loops behind."""
 
     database: Database
+    clock: Clock
     app: FastAPI = field(init=False)
     clients: list[TestClient] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.app = create_entrance(self.database, host="127.0.0.1", port=7860)
+
+    def waiting(self) -> list[Waiting]:
+        """The uploads that wait for a word."""
+        (mount,) = (route for route in self.app.routes if isinstance(route, Mount) and route.path == "/lead")
+        return mount.app.state.uploads.waiting()  # type: ignore[attr-defined, no-any-return]
 
     def visitor(self) -> TestClient:
         """A browser without a session."""
@@ -78,10 +89,24 @@ def seen(answer: Any) -> Seen:
     assert answer.headers["content-type"].startswith("text/html"), answer.headers
     reader = _Read()
     reader.feed(answer.text)
-    return Seen(re.sub(r"\s+", " ", "".join(reader.words)).strip(), reader.tags)
+    return Seen(re.sub(r"\s+", " ", " ".join(reader.words)).strip(), reader.tags)
 
 
 def send(client: TestClient, address: str, **fields: Any) -> Any:
     """Send a form, and look where that leads to."""
     answer = client.post(address, data=fields)
     return client.get(answer.headers["location"]) if answer.status_code == 303 else answer
+
+
+def settings_fields(**changed: str) -> dict[str, str]:
+    """The fields of a form with a project's settings, as a browser sends them."""
+    shares = dict.fromkeys(("gold_share", "repeat_share"), "0") | {"qualification_pass": "80"}
+    times = {"lease_minutes": "10", "expected_seconds": "30", "rest_minutes": "45"}
+    return {"overlap": "2", "rationale": "off"} | shares | times | changed
+
+
+def actions(database: Database) -> list[str]:
+    """What the audit log has, oldest first, without what prepared the test."""
+    with database.read() as session:
+        found = session.scalars(select(AuditEntry).where(AuditEntry.actor_id.is_not(None)).order_by(AuditEntry.id))
+        return [entry.action for entry in found]
