@@ -30,8 +30,8 @@ from rlhf.data import Place, Problem
 from rlhf.data.sources import missing_source, read_source
 
 MOST_ROWS = 500_000
-AT_ONCE = 250  # rows of one transaction: about ten milliseconds
-LONGEST_PAUSE_SECONDS = 0.1
+AT_ONCE = 100  # rows of one transaction: a few milliseconds
+PAUSE, LONGEST_PAUSE_SECONDS = 2.0, 0.1
 T = TypeVar("T")
 Source = str | Path | Iterable[dict[str, Any]]
 
@@ -178,8 +178,8 @@ def _add_in_portions(
         noted, new = _add_portion(database, actor_id, project_id, part, kind, noted)
         added += new
         if database.is_sqlite:
-            # One writer at a time: as long as this one was at it, others now are.
-            time.sleep(min(time.monotonic() - began, LONGEST_PAUSE_SECONDS))
+            # One writer at a time: this one leaves others twice the time that it took.
+            time.sleep(min(PAUSE * (time.monotonic() - began), LONGEST_PAUSE_SECONDS))
     return added
 
 
