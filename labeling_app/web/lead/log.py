@@ -18,6 +18,7 @@ ACTIONS = {
     "project.close": "closed",
     "project.reopen": "opened again",
     "items.import": "imported items into",
+    "item.decide": "decided an item of",
     "guidelines.publish": "published guidelines of",
     "labels.export": "exported the labels of",
     "person.create": "added",
