@@ -1,12 +1,15 @@
 """Heads on the last hidden states: token log-probabilities over the vocabulary, and scalar scores."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 CHUNK_TOKENS = 256
+# So many logits are read at a time on a CPU: their passes then stay in the cache of its cores (2 MiB in float32).
+CACHED_LOGITS = 512 * 1024
 
 
 class ScalarHead(nn.Module):
@@ -67,16 +70,14 @@ def token_logprobs(
     if not torch.is_grad_enabled() and softcap is None:
         return _logprobs_without_gradient(hidden, lm_head, labels, temperature, chunk)
     logprobs, entropies = [], []
-    for start in range(0, len(labels), chunk):
-        arguments = (hidden[start : start + chunk], labels[start : start + chunk], lm_head, temperature, softcap)
+    for part in _parts(len(labels), chunk):
+        arguments = (hidden[part], labels[part], lm_head, temperature, softcap)
         if torch.is_grad_enabled():
             chunk_logprobs, entropy = checkpoint(_chunk_logprobs, *arguments, use_reentrant=False)
         else:
             chunk_logprobs, entropy = _chunk_logprobs(*arguments)
         logprobs.append(chunk_logprobs)
         entropies.append(entropy.detach())
-    if not logprobs:
-        return hidden.new_zeros(0, dtype=torch.float32), hidden.new_zeros(0, dtype=torch.float32)
     return torch.cat(logprobs), torch.cat(entropies)
 
 
@@ -84,29 +85,52 @@ def _logprobs_without_gradient(
     hidden: torch.Tensor, lm_head: nn.Module, labels: torch.Tensor, temperature: float, chunk: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Chunk by chunk, with as few passes over the vocabulary as possible."""
-    logprobs = hidden.new_empty(len(labels), dtype=torch.float32)
-    entropies = torch.empty_like(logprobs)
-    for start in range(0, len(labels), chunk):
-        part = slice(start, start + chunk)
-        logits = lm_head(hidden[part]).float().div_(temperature)
-        logprobs[part], entropies[part], _, _ = _of_logits(logits, labels[part])
-    return logprobs, entropies
+    return _joined(
+        _read_logits(lm_head(hidden[part]), labels[part], temperature, weigh=False)
+        for part in _parts(len(labels), chunk)
+    )
 
 
-def _of_logits(
-    logits: torch.Tensor, labels: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """What logits [N, V] say of labels [N], with as few passes over the vocabulary as possible; overwrites the logits.
+class _Reading(NamedTuple):
+    """What logits say of tokens, float32: log-probabilities, entropies, and what `weights` are divided by; each [N]."""
 
-    Returns:
-        Log-probabilities [N], entropies [N]; the probabilities times a factor [N, V], and that factor [N].
+    logprobs: torch.Tensor
+    entropies: torch.Tensor
+    totals: torch.Tensor
+
+
+def _joined(readings: Iterable[_Reading]) -> tuple[torch.Tensor, torch.Tensor]:
+    logprobs, entropies, _ = zip(*readings, strict=True)
+    return torch.cat(logprobs), torch.cat(entropies)
+
+
+def _parts(count: int, size: int) -> list[slice]:
+    """Slices of at most `size` that cover `count`; an empty one where there is nothing."""
+    return [slice(start, start + size) for start in range(0, max(count, 1), size)]
+
+
+def _read_logits(logits: torch.Tensor, labels: torch.Tensor, temperature: float, *, weigh: bool) -> _Reading:
+    """Read logits [N, V] of any precision in float32, a few rows at a time; they are overwritten.
+
+    Where asked to `weigh`, weights are left in their place: the probabilities times a factor for each row, `totals`,
+    rounded to the precision of the logits.
     """
-    logits.sub_(logits.amax(-1, keepdim=True))
-    weights = logits.exp()
-    total = weights.sum(-1)
-    normalizer = total.log()
-    logprobs = logits.gather(-1, labels[:, None]).squeeze(-1) - normalizer
-    return logprobs, normalizer - torch.linalg.vecdot(weights, logits) / total, weights, total
+    reading = _Reading(*(torch.empty(len(labels), dtype=torch.float32, device=logits.device) for _ in range(3)))
+    rows = max(1, CACHED_LOGITS // logits.shape[-1]) if logits.device.type == "cpu" else max(1, len(labels))
+    for part in _parts(len(labels), rows):
+        some = logits[part].float()
+        if temperature != 1:
+            some.div_(temperature)
+        some.sub_(some.amax(-1, keepdim=True))
+        weights = some.exp()
+        total = weights.sum(-1)
+        normalizer = total.log()
+        reading.totals[part] = total
+        reading.logprobs[part] = some.gather(-1, labels[part, None]).squeeze(-1) - normalizer
+        reading.entropies[part] = normalizer - torch.linalg.vecdot(weights, some) / total
+        if weigh:
+            logits[part] = weights
+    return reading
 
 
 def _is_frozen_linear(head: nn.Module) -> bool:
@@ -141,15 +165,13 @@ class _FrozenHeadLogprobs(torch.autograd.Function):
         temperature: float,
         chunk: int,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        logprobs = hidden.new_empty(len(labels), dtype=torch.float32)
-        entropies = torch.empty_like(logprobs)
-        gradient = torch.empty_like(hidden)
-        for start in range(0, len(labels), chunk):
-            part = slice(start, start + chunk)
-            logits = nn.functional.linear(hidden[part], weight, bias).float().div_(temperature)
-            logprobs[part], entropies[part], weights, total = _of_logits(logits, labels[part])
-            expected = weights.to(weight.dtype) @ weight / total[:, None].to(weight.dtype)
+        readings, gradient = [], torch.empty_like(hidden)
+        for part in _parts(len(labels), chunk):
+            logits = nn.functional.linear(hidden[part], weight, bias)
+            readings.append(_read_logits(logits, labels[part], temperature, weigh=True))
+            expected = (logits @ weight).div_(readings[-1].totals[:, None])  # the logits are weights now
             gradient[part] = (weight[labels[part]] - expected) / temperature
+        logprobs, entropies = _joined(readings)
         ctx.save_for_backward(gradient)
         ctx.mark_non_differentiable(entropies)
         return logprobs, entropies
