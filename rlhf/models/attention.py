@@ -1,10 +1,10 @@
-"""Attention whose gradient is found by matrix products where torch's own kernel is slow: in half precision on a CPU.
+"""Attention where torch's own kernels are slow: in half precision on a CPU.
 
-torch 2.13 differentiates `scaled_dot_product_attention` in bfloat16 on a CPU several times slower than matrix products
-do, as long as sequences are short; beyond some hundred tokens its kernel is the faster one, and is used. Here the
-forward pass is torch's own, to the bit, so that log-probabilities are the same with and without gradients. The backward
-pass has the precision that flash attention has on a GPU (Dao, arXiv 2307.08691): scores and their softmax in float32,
-both factors of every product in half precision.
+There torch 2.13 needs for a short sequence twice the time of plain products, and several times as long to
+differentiate; beyond some hundred tokens its kernel is the faster one, and is used. A single query whose heads share
+their keys, as in generation, takes it several times as long as the same heads given as queries of one head. The
+precision is that of flash attention on a GPU (Dao, arXiv 2307.08691): scores and softmax in float32, the factors of
+products in half precision.
 """
 
 from typing import Any
@@ -12,24 +12,24 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 SDPA = "sdpa"
-SDPA_BY_PRODUCTS = "sdpa_differentiated_by_products"
-LONGEST = 512  # tokens; measured on Zen 4: three times as fast at 39, as fast at 263, half as fast at 1,024
+BY_PRODUCTS = "sdpa_by_products"
+LONGEST = 256  # tokens
 SCORES = 2 * 1024 * 1024  # exist at a time, or those of one sequence: 8 MiB in float32
 
 
-def differentiate_by_products(model: Any) -> None:
-    """Let a half-precision model on a CPU find attention's gradients by products; any other is left as it is.
+def attend_by_products(model: Any) -> None:
+    """Let a half-precision model on a CPU attend to short sequences by products; any other is left as it is.
 
     The choice is a matter of this process: a saved configuration doesn't name it.
     """
     parameter = next(model.parameters())
     half = parameter.dtype in (torch.bfloat16, torch.float16)
     if half and parameter.device.type == "cpu" and getattr(model.config, "_attn_implementation", None) == SDPA:
-        model.set_attn_implementation(SDPA_BY_PRODUCTS)
+        model.set_attn_implementation(BY_PRODUCTS)
 
 
 def _attention(
@@ -43,32 +43,41 @@ def _attention(
     is_causal: bool | None = None,
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
-    """As transformers' `sdpa`: query [B, N, T, D], key and value [B, N', T', D]; returns [B, T, N, D]."""
+    """As transformers' `sdpa`: query [B, N, T, D], key and value [B, K, T', D]; returns [B, T, N, D]."""
     special = dropout or others.get("position_bias") is not None or others.get("softcap") is not None
-    if special or not _gains(query, key, value):
+    half_on_cpu = query.device.type == "cpu" and query.dtype != torch.float32
+    batch, heads, rows, size = query.shape
+    single = rows == 1 and not torch.is_grad_enabled()
+    if special or not half_on_cpu or not (single or key.shape[2] <= LONGEST):
         options = {"dropout": dropout, "scaling": scaling, "is_causal": is_causal, **others}
         result: tuple[torch.Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **options)
         return result
-    causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
-    if attention_mask is None and causal:
-        attention_mask = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool).tril()
-    groups = query.shape[1] // key.shape[1]
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    output: torch.Tensor = _ByProducts.apply(  # type: ignore[no-untyped-call]
-        query, repeat_kv(key, groups), repeat_kv(value, groups), attention_mask, scale
-    )
-    return output.transpose(1, 2).contiguous(), None
+    if attention_mask is None and rows > 1 and (getattr(module, "is_causal", True) if is_causal is None else is_causal):
+        attention_mask = torch.ones(rows, key.shape[2], dtype=torch.bool).tril()[None, None]
+    # The queries that share a key stand below each other.
+    grouped = query.reshape(batch, key.shape[1], -1, size)
+    scale = size**-0.5 if scaling is None else scaling
+    if single:
+        mask = None if attention_mask is None else _by_head(attention_mask, grouped)[:, :, :, 0]
+        output = nn.functional.scaled_dot_product_attention(grouped, key, value, attn_mask=mask, scale=scale)
+    else:
+        output = _ByProducts.apply(grouped, key, value, attention_mask, scale)  # type: ignore[no-untyped-call]
+    return output.reshape(batch, heads, rows, size).transpose(1, 2).contiguous(), None
 
 
-def _gains(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> bool:
-    """Whether a gradient is going to be asked for that products find sooner."""
-    differentiated = torch.is_grad_enabled() and any(one.requires_grad for one in (query, key, value))
-    half_on_cpu = query.device.type == "cpu" and query.dtype != torch.float32
-    return differentiated and half_on_cpu and 1 < query.shape[2] <= LONGEST and key.shape[2] <= LONGEST
+def _by_head(mask: torch.Tensor, grouped: torch.Tensor) -> torch.Tensor:
+    """A mask [B or 1, N or 1, T, T'] for grouped queries [B, K, G * T, D]: [B or 1, K or 1, G or 1, T, T']."""
+    if mask.shape[1] == 1:
+        return mask[:, :, None]
+    return mask.view(len(mask), grouped.shape[1], -1, *mask.shape[2:])
 
 
 class _ByProducts(torch.autograd.Function):
-    """softmax(scale * Q K' + mask) V, heads side by side: query [B, N, T, D], key and value [B, N, T', D]."""
+    """softmax(scale * Q K' + mask) V.
+
+    Query [B, K, G * T, D], G heads for each key head; key and value [B, K, T', D]; mask [B or 1, N or 1, T, T'], True
+    where it counts, or what is added to the scores. The weights are computed again in the backward pass.
+    """
 
     @staticmethod
     def forward(
@@ -79,7 +88,10 @@ class _ByProducts(torch.autograd.Function):
         mask: torch.Tensor | None,
         scale: float,
     ) -> torch.Tensor:
-        output = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)
+        output = torch.empty_like(query, memory_format=torch.contiguous_format)
+        for part in _parts(query, key):
+            weights = _weights(query[part], key[part], _of(mask, part), scale)
+            output[part] = weights.to(value.dtype) @ value[part]
         ctx.save_for_backward(query, key, value, output)
         ctx.mask, ctx.scale = mask, scale
         return output
@@ -87,51 +99,44 @@ class _ByProducts(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         query, key, value, output = ctx.saved_tensors
-        batch, heads, rows, _ = query.shape
-        columns = key.shape[2]
-        # How the output moves with a score is its probability times the part of this sum that is its own.
-        shared = (grad.float() * output.float()).sum(-1, keepdim=True)
-        grads = torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)
-        mask = None if ctx.mask is None else ctx.mask.expand(batch, heads, rows, columns)
-        step = max(1, SCORES // (heads * rows * columns))
-        for start in range(0, batch, step):
-            part = slice(start, start + step)
-            found = _gradients(
-                query[part],
-                key[part],
-                value[part],
-                None if mask is None else mask[part],
-                ctx.scale,
-                grad[part],
-                shared[part],
-            )
-            for whole, one in zip(grads, found, strict=True):
-                whole[part] = one
-        return *grads, None, None
+        grad = grad.contiguous()
+        grad_query, grad_key, grad_value = torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)
+        for part in _parts(query, key):
+            weights = _weights(query[part], key[part], _of(ctx.mask, part), ctx.scale)
+            grad_value[part] = weights.to(grad.dtype).transpose(-1, -2) @ grad[part]
+            # Through the softmax: each weight times what its own gradient has beyond the weighted mean of all.
+            of_weights = (grad[part] @ value[part].transpose(-1, -2)).float()
+            mean = (grad[part].float() * output[part].float()).sum(-1, keepdim=True)
+            of_scores = weights.mul_(of_weights.sub_(mean)).mul_(ctx.scale).to(grad.dtype)
+            grad_query[part] = of_scores @ key[part]
+            grad_key[part] = of_scores.transpose(-1, -2) @ query[part]
+        return grad_query, grad_key, grad_value, None, None
 
 
-def _gradients(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    mask: torch.Tensor | None,
-    scale: float,
-    grad: torch.Tensor,
-    shared: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The gradients of query, key and value; `shared` is the sum of grad times output, [B, N, T, 1], float32."""
-    half = query.dtype
+def _weights(query: torch.Tensor, key: torch.Tensor, mask: torch.Tensor | None, scale: float) -> torch.Tensor:
+    """How much each query takes from each position, float32 [B, K, G * T, T']; rows that see nothing are zeros."""
     scores = (query.float() @ key.float().transpose(-1, -2)).mul_(scale)
-    if mask is not None and mask.dtype == torch.bool:
-        scores.masked_fill_(~mask, -torch.inf)
-    elif mask is not None:
-        scores.add_(mask)
-    weights = scores.softmax(-1).nan_to_num_(0.0)  # a row that sees nothing, as padding does, gives nothing
-    grad_value = weights.to(half).transpose(-1, -2) @ grad
-    of_weights = grad @ value.transpose(-1, -2)
-    grad_scores = weights.mul_(of_weights.float().sub_(shared)).mul_(scale).to(half)
-    return grad_scores @ key, grad_scores.transpose(-1, -2) @ query, grad_value
+    if mask is None:
+        return scores.softmax(-1)
+    by_head = scores.view(*scores.shape[:2], -1, *mask.shape[-2:])
+    mask = _by_head(mask, query)
+    if mask.dtype != torch.bool:
+        by_head.add_(mask)
+        return scores.softmax(-1)
+    by_head.masked_fill_(~mask, -torch.inf)
+    return scores.softmax(-1).nan_to_num_(0.0)
 
 
-AttentionInterface.register(SDPA_BY_PRODUCTS, _attention)
-AttentionMaskInterface.register(SDPA_BY_PRODUCTS, sdpa_mask)
+def _parts(query: torch.Tensor, key: torch.Tensor) -> list[slice]:
+    """Sequences whose scores may exist at a time."""
+    of_one = query.shape[1] * query.shape[2] * key.shape[2]
+    step = max(1, SCORES // of_one)
+    return [slice(start, start + step) for start in range(0, len(query), step)]
+
+
+def _of(mask: torch.Tensor | None, part: slice) -> torch.Tensor | None:
+    return mask if mask is None or len(mask) == 1 else mask[part]
+
+
+AttentionInterface.register(BY_PRODUCTS, _attention)
+AttentionMaskInterface.register(BY_PRODUCTS, sdpa_mask)

@@ -25,7 +25,7 @@ from transformers import (
 from trl.trainer.model_config import ModelConfig
 
 from rlhf.errors import ConfigError, MissingDependencyError, ModelError
-from rlhf.models.attention import differentiate_by_products
+from rlhf.models.attention import attend_by_products
 from rlhf.models.folders import TOKENIZER, Location, check_adapter_folder, is_local, locate
 
 Tuning = Literal["full", "lora", "qlora"]
@@ -186,7 +186,7 @@ def load_base(auto_class: Any, name: str, options: ModelOptions, **kwargs: Any) 
             **kwargs,
         )
     keep_4bit_weights_unpacked(model)
-    differentiate_by_products(model)
+    attend_by_products(model)
     return model
 
 

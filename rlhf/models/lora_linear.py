@@ -65,17 +65,18 @@ class _LoraProduct(torch.autograd.Function):
         scaling: float,
     ) -> torch.Tensor:
         """Args: x [N, in], weight [out, in], bias [out], down (A) [r, in], up (B) [out, r]. Returns: [N, out]."""
-        inner = x @ down.to(x.dtype).t()
+        ctx.precision, ctx.scaling = down.dtype, scaling
+        down, up = down.to(x.dtype), up.to(x.dtype)
+        inner = x @ down.t()
         ctx.save_for_backward(x, inner, weight, down, up)
-        ctx.scaling = scaling
-        return nn.functional.linear(x, weight, bias).addmm_(inner, up.to(x.dtype).t(), alpha=scaling)
+        return nn.functional.linear(x, weight, bias).addmm_(inner, up.t(), alpha=scaling)
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, inner, weight, down, up = ctx.saved_tensors
         wants_x, _, _, wants_down, wants_up, _ = ctx.needs_input_grad
-        grad_inner = (grad @ up.to(grad.dtype)).mul_(ctx.scaling)
-        grad_down = (grad_inner.t() @ x).to(down.dtype) if wants_down else None
-        grad_up = (grad.t() @ inner).mul_(ctx.scaling).to(up.dtype) if wants_up else None
-        grad_x = (grad @ weight).addmm_(grad_inner, down.to(grad.dtype)) if wants_x else None
+        grad_inner = (grad @ up).mul_(ctx.scaling)
+        grad_down = (grad_inner.t() @ x).to(ctx.precision) if wants_down else None
+        grad_up = (grad.t() @ inner).mul_(ctx.scaling).to(ctx.precision) if wants_up else None
+        grad_x = (grad @ weight).addmm_(grad_inner, down) if wants_x else None
         return grad_x, None, None, grad_down, grad_up, None

@@ -197,6 +197,11 @@ class Roles(nn.Module, ABC):
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision that the policy's base computes in."""
+        return next(self.parameters()).dtype
+
 
 def response_logprobs(
     causal_lm: Any, hidden: torch.Tensor, sequences: Sequences, temperature: float

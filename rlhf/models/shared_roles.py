@@ -205,7 +205,7 @@ class SharedRoles(Roles):
     @property
     def depth_above_sampled_states(self) -> int | None:
         # Merged adapters compute the same as adapters beside the base in float32 only.
-        exact = next(self.model.parameters()).dtype == torch.float32
+        exact = self.dtype == torch.float32
         alone = "value" not in self.kept or self.beneath["value"] != self.beneath["policy"]
         return self.kept.get("policy") if exact and alone else None
 

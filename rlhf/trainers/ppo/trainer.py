@@ -115,9 +115,11 @@ class PPOTrainer(OnPolicyTrainer):
 
         # 3. Reference and value run over them; the policy too, unless sampling has given its log-probabilities exactly.
         sampled = sampled_logprobs(generations, mask)
-        self._sampling_is_exact = self._compare_sampling(sequences, sampled) and self._rollouts_made > 0
+        self._sampling_is_exact = self._rollouts_made > 0 and self._probe_sampling(sequences, sampled)
         outputs = self._run_roles(sequences, sampled, scores)
         logprobs, values = outputs.logprobs, outputs.values
+        if not self._sampling_is_exact:
+            self.meter.add("policy/sampling_gap", (logprobs - sampled).abs() * mask, mask)
         if self._rollouts_made == 0:
             values = self._calibrate(values, earned if scores.tokens is None else earned + scores.tokens.sum(-1), mask)
 
@@ -205,18 +207,22 @@ class PPOTrainer(OnPolicyTrainer):
         if not self.policy_waits:
             self.kl_controller.update(float(estimated), len(kl) * self.args.world_size)
 
-    def _compare_sampling(self, sequences: Sequences, sampled: torch.Tensor) -> bool:
+    def _probe_sampling(self, sequences: Sequences, sampled: torch.Tensor) -> bool:
         """Whether sampling gave the log-probabilities [B, R] of a training forward, seen on a few responses.
 
-        In float32 it does, to about 1e-5, and the policy need not run over the others. In bfloat16 a merged adapter is
-        another policy: with its log-probabilities the first ratio would not be 1.
+        In float32 it does, to about 1e-5, and the policy need not run over the others. In half precision a merged
+        adapter is another policy: with its log-probabilities the first ratio would not be 1.
         """
+        if self.roles.dtype != torch.float32:
+            return False
         rows = torch.arange(min(PROBED_RESPONSES, len(sampled)), device=sampled.device)
         part = sequences.with_trunk({}).select(rows)
         mask = part.response_mask
         gap = (self.roles.policy_logprobs(part) - sampled[rows, : mask.shape[1]]).abs() * mask
-        self.meter.add("policy/sampling_gap", gap, mask)
-        return int(self._sum_over_processes((gap > SAMPLING_TOLERANCE).sum())) == 0
+        exact = int(self._sum_over_processes((gap > SAMPLING_TOLERANCE).sum())) == 0
+        if exact:
+            self.meter.add("policy/sampling_gap", gap, mask)
+        return exact
 
     def _move_reference(self) -> None:
         """Let the reference follow the policy, where that is asked for, at the rollouts that it falls on."""
