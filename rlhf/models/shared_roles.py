@@ -12,7 +12,7 @@ adapter, for value the adapter that it is a copy of. It is run once per rollout,
 import copy
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from rlhf.errors import ModelError
-from rlhf.models.adapters import active_adapter, adapter_parameters, merged_adapter
+from rlhf.models.adapters import active_adapter, adapter_parameters, merged_adapter, tuner_layers
 from rlhf.models.heads import ScalarHead
 from rlhf.models.lora_linear import fuse_lora
 from rlhf.models.roles import (
@@ -77,6 +77,7 @@ class SharedRoles(Roles):
         self._tops = {depth: DecoderTop(decoder, depth) for depth in self.kept.values()}
         self._fix_trainable_parameters()
         fuse_lora(model)
+        self._tuner_layers = tuner_layers(model)
         self.eval()
         check_logprobs(model)
         for depth in self._tops:
@@ -155,22 +156,26 @@ class SharedRoles(Roles):
 
     def forward(self, sequences: Sequences, texts: Texts | None = None) -> PolicyAndValues:
         sequences = self.run_trunk(sequences)
-        with active_adapter(self.model, POLICY):
+        with self._active(POLICY):
             logprobs, entropies = self._logprobs(sequences)
             of_texts = None if texts is None else self._text_logprobs(texts)
         return PolicyAndValues(logprobs, entropies, self.values(sequences), of_texts)
 
     def policy_logprobs(self, sequences: Sequences) -> torch.Tensor:
-        with active_adapter(self.model, POLICY):
+        with self._active(POLICY):
             return self._logprobs(sequences)[0]
 
     def reference_logprobs(self, sequences: Sequences) -> torch.Tensor:
-        with active_adapter(self.model, self.reference):
+        with self._active(self.reference):
             return self._logprobs(sequences)[0]
 
     def values(self, sequences: Sequences) -> torch.Tensor:
-        with active_adapter(self.model, VALUE):
+        with self._active(VALUE):
             return response_values(self.value_head, self._top("value", sequences), sequences)
+
+    def _active(self, adapter: str | None) -> AbstractContextManager[None]:
+        """Let one adapter answer inside the block; None is the bare base."""
+        return active_adapter(self.model, adapter, self._tuner_layers)
 
     def _logprobs(self, sequences: Sequences) -> tuple[torch.Tensor, torch.Tensor]:
         hidden = self._top("policy", sequences)
@@ -197,7 +202,7 @@ class SharedRoles(Roles):
         decoder = decoder_of(bare(self.model))
         for adapter in {self.beneath[role] for role in missing}:
             depths = {role: depth for role, depth in missing.items() if self.beneath[role] == adapter}
-            with active_adapter(self.model, adapter):
+            with self._active(adapter):
                 states = run_bottom(decoder, list(depths.values()), sequences.input_ids, sequences.attention_mask)
             trunk |= {role: states[depth] for role, depth in depths.items()}
         return sequences.with_trunk(trunk)
@@ -224,7 +229,7 @@ class SharedRoles(Roles):
         scores, depth = [], self.kept.get("value") if self.beneath["value"] == VALUE else None
         with states_entering(decoder_of(bare(self.model)), [depth] if depth else []) as states:
             for number, head in enumerate(self.reward_heads):
-                with active_adapter(self.model, reward_name(number)):
+                with self._active(reward_name(number)):
                     parts = [last_token_scores(head, hidden_states(self.model, *batch), batch[1]) for batch in batches]
                 scores.append(torch.cat(parts))
         # The value role is a copy of the first reward role.

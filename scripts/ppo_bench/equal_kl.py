@@ -2,7 +2,8 @@
 
 Each side trains from the demo's SFT adapter against its reward model, with settings that served it well there, and
 leaves its policy every few rollouts; recipes/evaluate.py measures all of them on the same held-out prompts. In ours
-policy and value train all layers, in the top third no more than a third. A stage that is complete is not run again.
+policy and value train all layers, in the top third no more than a third, or than `--top_layers`. A stage that is
+complete is not run again.
 
 TRL 1.12.0 takes whole models: the SFT adapter folded into the base is its model, the reward adapter folded likewise
 its reward and its value model, and `peft_config` adds a fresh adapter. What it saves is relative to that folded base,
@@ -39,6 +40,7 @@ class EqualKl:
         variants: the sides.
         episodes: responses that each side trains on.
         points: policies on each curve.
+        top_layers: how many layers policy and value train in the shallower of our sides; a third where None.
         trl_folder: where TRL 1.12.0 lies; needed for that side only.
         ours_options, third_options, trl_options: PPO's options that differ from the ones of `equal_kl_stages`; those of
             ours count for the top third too.
@@ -56,6 +58,7 @@ class EqualKl:
     points: int
     num_prompts: int
     dtype: str
+    top_layers: int | None = None
     trl_folder: Path | None = None
     ours_options: Mapping[str, Any] = field(default_factory=dict)
     third_options: Mapping[str, Any] = field(default_factory=dict)
@@ -113,6 +116,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
         points=options.curve_points,
         num_prompts=options.num_prompts,
         dtype=found["dtype"],
+        top_layers=options.top_layers,
         trl_folder=release.install(options.bench_dir) if TRL in options.variants else None,
         ours_options=options.ours_options,
         third_options=options.third_options,

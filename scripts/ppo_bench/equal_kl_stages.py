@@ -95,11 +95,11 @@ def our_options(plan: "EqualKl", variant: str = OURS) -> dict[str, Any]:
 
 
 def depths(plan: "EqualKl", variant: str) -> dict[str, int]:
-    """How many layers each role trains: all unless the options say less, or at most the top third."""
+    """How many layers each role trains: all unless the options say less; in the shallower side at most its share."""
     from transformers import AutoConfig  # takes seconds to import
 
     layers = AutoConfig.from_pretrained(plan.base).get_text_config().num_hidden_layers
-    most = max(layers // 3, 1) if variant == THIRD else layers
+    most = (plan.top_layers or max(layers // 3, 1)) if variant == THIRD else layers
     options = our_options(plan, variant)
     return {name: min(options.get(name) or layers, most) for name in ("policy_layers", "value_layers")}
 
@@ -129,7 +129,8 @@ def our_training(plan: "EqualKl", variant: str, seed: int) -> Stage:
     recipe, config = ROOT / "recipes" / "ppo.py", CONFIGS / "ppo.yaml"
     program = [sys.executable, str(recipe), "--config", str(config)]
     program += words(changed_options(plan, variant) | options)
-    title = f"{VARIANTS[variant]}, seed {seed}"
+    shallower = f"top {plan.top_layers} layers" if plan.top_layers else VARIANTS[variant]
+    title = f"{shallower if variant == THIRD else VARIANTS[variant]}, seed {seed}"
     minutes = 8 if variant == THIRD else 12
     inputs = [recipe, config, plan.sft / ADAPTER, plan.reward / ADAPTER]
     return Stage(f"{variant}-{seed}", title, minutes, program, inputs, output)

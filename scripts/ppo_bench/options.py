@@ -22,7 +22,7 @@ WORKLOAD_HELP = {
     "lora_r": "rank of the adapters",
     "seed": "of weights, prompts' order and samples",
 }
-LEAST = {"rounds": 1, "warmup": 0, "steps": 1, "episodes": 1, "curve_points": 1, "num_prompts": 2}
+LEAST = {"top_layers": 1, "rounds": 1, "warmup": 0, "steps": 1, "episodes": 1, "curve_points": 1, "num_prompts": 2}
 
 
 def parse(description: str, argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -43,7 +43,7 @@ def parse(description: str, argv: Sequence[str] | None = None) -> argparse.Names
     problems = [
         f"--{name} is {getattr(options, name)}; it must be at least {least}"
         for name, least in LEAST.items()
-        if getattr(options, name) < least
+        if getattr(options, name) is not None and getattr(options, name) < least
     ]
     if problems:
         raise ConfigError("Some options are out of range.", problems=problems, remedy="correct them.")
@@ -116,8 +116,9 @@ def _add_equal_kl(group: Any) -> None:
     )
     add("--episodes", type=int, default=1024, help="responses that each side trains on (default: %(default)s)")
     add("--curve_points", type=int, default=4, help="policies on each curve (default: %(default)s)")
+    add("--top_layers", type=int, metavar="N", help="layers that the shallower of our sides trains (default: a third)")
     add("--ours_options", type=_options, default={}, metavar="JSON", help="of our PPO, such as '{\"kl_coef\": 0.1}'")
-    add("--third_options", type=_options, default={}, metavar="JSON", help="of our PPO on the top third, beyond those")
+    add("--third_options", type=_options, default={}, metavar="JSON", help="of our PPO on the top layers, beyond those")
     add("--trl_options", type=_options, default={}, metavar="JSON", help="of TRL's PPO")
     add("--output_dir", type=Path, default=Path("runs/equal_kl"), help="the runs (default: %(default)s)")
 

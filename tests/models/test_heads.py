@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from rlhf.models import heads
 from rlhf.models.heads import ScalarHead, token_logprobs
 
 
@@ -18,7 +19,9 @@ def plain(hidden, head, labels, temperature, softcap=None):
 @pytest.mark.parametrize("frozen", [True, False])
 @pytest.mark.parametrize("softcap", [None, 5.0])
 @pytest.mark.parametrize("bias", [True, False])
-def test_logprobs_entropies_and_gradients(frozen, softcap, bias):
+@pytest.mark.parametrize("cached", [1, 2 * 30, heads.CACHED_LOGITS], ids=["a row", "two rows", "all rows"])
+def test_logprobs_entropies_and_gradients(monkeypatch, frozen, softcap, bias, cached):
+    monkeypatch.setattr(heads, "CACHED_LOGITS", cached)
     torch.manual_seed(0)
     head = nn.Linear(8, 30, bias=bias).requires_grad_(not frozen)
     hidden = torch.randn(11, 8, requires_grad=True)
@@ -34,6 +37,16 @@ def test_logprobs_entropies_and_gradients(frozen, softcap, bias):
     torch.testing.assert_close(hidden.grad, gradient)
     if not frozen:
         torch.testing.assert_close(head.weight.grad, head_gradient)
+
+
+@pytest.mark.parametrize("cached", [1, 2 * 30, heads.CACHED_LOGITS], ids=["a row", "two rows", "all rows"])
+def test_without_gradients_they_are_the_same(monkeypatch, cached):
+    monkeypatch.setattr(heads, "CACHED_LOGITS", cached)
+    torch.manual_seed(0)
+    head, hidden, labels = nn.Linear(8, 30), torch.randn(11, 8), torch.randint(0, 30, (11,))
+    with torch.no_grad():
+        found = token_logprobs(hidden, head, labels, temperature=0.7, chunk=4)
+        torch.testing.assert_close(found, plain(hidden, head, labels, 0.7))
 
 
 def test_no_tokens_give_no_logprobs():

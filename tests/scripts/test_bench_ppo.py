@@ -317,6 +317,15 @@ def test_the_recipes_accept_what_they_are_given(plan: equal_kl.EqualKl) -> None:
     assert options["policies"]["trl-3-8"] == str(plan.output_dir / "whole" / "trl-3" / "checkpoint-8")
 
 
+@pytest.mark.parametrize(("asked", "layers"), [(None, 1), (2, 2), (9, 3)])
+def test_the_shallower_side_trains_as_many_layers_as_it_is_told_but_no_more_than_there_are(plan, asked, layers) -> None:
+    plan = replace(plan, top_layers=asked)
+    assert equal_kl_stages.depths(plan, THIRD) == {"policy_layers": layers, "value_layers": layers}
+    assert equal_kl_stages.depths(plan, OURS) == {"policy_layers": 3, "value_layers": 3}
+    title = "top third, seed 3" if asked is None else f"top {asked} layers, seed 3"
+    assert equal_kl_stages.our_training(plan, THIRD, 3).title == title
+
+
 def test_fewer_rollouts_than_points(plan: equal_kl.EqualKl) -> None:
     with pytest.raises(ConfigError, match="4 points can't be had from 3 rollouts"):
         equal_kl_stages.all_stages(replace(plan, episodes=96))
