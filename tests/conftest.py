@@ -1,15 +1,19 @@
 """What holds for all tests."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
 
-@pytest.fixture(autouse=True)
-def same_arithmetic_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def same_arithmetic_everywhere() -> Iterator[None]:
     """A CPU with bfloat16 instructions computes in float32 too where a test lets `dtype` choose.
 
     Expected values are exact to float32; what bfloat16 changes is tested where a test asks for it by name.
     """
     capabilities = torch.cpu.get_capabilities()
     without = {name: has and not name.endswith("bf16") for name, has in capabilities.items()}
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: without)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.cpu, "get_capabilities", lambda: without)
+        yield
