@@ -3,6 +3,7 @@
 from sqlalchemy.orm import Session
 
 from labeling_app.errors import NotAllowed
+from labeling_app.store import Database
 from labeling_app.store.tables import Role, User
 
 
@@ -43,3 +44,10 @@ def require_lead(session: Session, actor_id: int | None) -> User | None:
     if user.role is not Role.lead:
         raise NotAllowed("Only a lead may do this.", remedy="ask the lead to do it, or to make you one.")
     return user
+
+
+def leads(database: Database, user_id: int) -> bool:
+    """Whether a person is a lead; what a lead may do, `require_lead` decides."""
+    with database.read() as session:
+        user = session.get(User, user_id)
+        return user is not None and user.role is Role.lead

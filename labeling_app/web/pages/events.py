@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from labeling_app.access import leads
 from labeling_app.errors import LabelingError, NotFound, Unavailable
 from labeling_app.store import Database
 from labeling_app.web.pages import beside
@@ -99,13 +100,14 @@ class Events:
         told = sent(project, facts, request)
         try:
             projects = open_projects(self.database, told.user)
+            news: dict[str, Any] = {"leads": leads(self.database, told.user)}
             if not projects:
-                return [gr.update(choices=[], value=None), gr.skip(), *self.shown(no_project(), self.whole)]
+                return [gr.update(choices=[], value=None), in_json(news), *self.shown(no_project(), self.whole)]
             chosen = next((line for line in projects if line.held), projects[0]).id
             choices = [(line.name, line.id) for line in projects]
-            unread = in_json({"unread": unread_replies(self.database, told.user, chosen)})
+            news["unread"] = unread_replies(self.database, told.user, chosen)
             shown = self.shown(self.serve(Sent(told.user, chosen, {})), self.whole)
-            return [gr.update(choices=choices, value=chosen), unread, *shown]
+            return [gr.update(choices=choices, value=chosen), in_json(news), *shown]
         except LabelingError as error:
             return [gr.skip(), gr.skip(), *_refused(error, told, self.whole)]
 

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from labeling_app.accounts.people import find_person
 from labeling_app.store import Database
-from labeling_app.store.tables import Draft, ItemKind, Label
+from labeling_app.store.tables import Draft, ItemKind, Label, Role
 from labeling_app.work.notes import ask, reply, threads
 from tests.labeling_app.made import a_lead, a_project, checks, publish
 from tests.labeling_app.web.at_the_page import Desk
@@ -152,6 +152,16 @@ def test_what_the_lead_wrote_is_news_when_the_page_is_loaded(server, store):
     reply(store, lead, int(desk.state["item"]), "!")
     desk.load()
     assert json.loads(desk.shown["news"])["unread"] == 1
+
+
+def test_the_page_leads_a_lead_to_the_leads_pages_and_nobody_else(server, store):
+    account(store, "dora", Role.lead)
+    found = {}
+    for name in ("ana", "dora"):
+        desk = Desk(server.session(name))
+        desk.load()
+        found[name] = json.loads(desk.shown["news"])["leads"]
+    assert found == {"ana": False, "dora": True}
 
 
 def test_new_guidelines_are_shown_with_what_changed(server, store):

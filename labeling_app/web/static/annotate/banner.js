@@ -36,7 +36,8 @@ window.fetch = async (...args) => {
   }
 };
 
-export async function leave() {
+export async function leave(waiting) {
+  if (waiting && !confirm("Your last answer is not saved yet. Log out all the same, and lose it?")) return;
   dropAll();
   await send("/logout", { method: "POST" });
   location.assign("/login?ended=true");

@@ -11,16 +11,17 @@ import { prepare, toggle } from "./panels.js";
 import { place } from "./ranking.js";
 import "./rest.js";
 import { choose, isChoice, name } from "./scale.js";
-import { send } from "./sending.js";
+import { send, unsent } from "./sending.js";
 import { submit } from "./submit.js";
 import { write } from "./thread.js";
 import "./typed.js";
-import { page, working } from "./page.js";
+import { page, when, working } from "./page.js";
 import { watch } from "./watch.js";
 import { furnish } from "./words.js";
 
 const CLICKS = {
-  "log-out": leave,
+  "log-out": () => leave(Boolean(unsent())),
+  "open-lead": () => location.assign("/lead/"),
   skip: () => skip(),
   keys: () => toggle("keys"),
   differences: differs.toggle,
@@ -45,6 +46,10 @@ function clicked(event) {
     send({ kind: "skip", reason });
   }
 }
+
+when("news", (told) => {
+  if (told.leads) document.documentElement.dataset.leads = "true";
+});
 
 const NEEDED = [
   "top", "again", "work", "prompt", "card-a", "card-b", "card-1", "card-9", "bar", "typed", "scale", "others", "edit", "rationale", "saved",
