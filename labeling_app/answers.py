@@ -89,6 +89,14 @@ def to_shown(stored: Answer, order: Sequence[int]) -> Answer:
     return stored.reordered([order.index(candidate) for candidate in range(len(order))])
 
 
+def says(fields: dict[str, Any], stored: dict[str, Any], order: Sequence[int]) -> bool:
+    """Whether what came from outside is what was stored before, whatever the project asks for by now."""
+    try:
+        return to_stored(Answer.model_validate(fields), order).as_json() == stored
+    except (ValueError, IndexError):  # no answer, or of other candidates
+        return False
+
+
 def parse(fields: dict[str, Any], settings: ProjectSettings, mode: Mode, candidates: int) -> Answer:
     """What came from outside as an answer that this project accepts.
 
@@ -107,9 +115,9 @@ def parse(fields: dict[str, Any], settings: ProjectSettings, mode: Mode, candida
 
 
 def _refused(problems: Sequence[str]) -> Refused:
-    return Refused(
-        "This answer can't be stored.", problems=problems, remedy="complete or correct it, and send it again."
-    )
+    # What a page doesn't show can't be completed there: it shows what was asked for when it was loaded.
+    remedy = "complete or correct it, and send it again; load the page again where the settings have changed."
+    return Refused("This answer can't be stored.", problems=problems, remedy=remedy)
 
 
 def _moved(numbers: Sequence[int], order: Sequence[int]) -> list[int]:

@@ -2,7 +2,8 @@
 
 Failures are counted by name, by address and by browser, in the database: a restart forgives nothing. An attempt from a
 browser in which this very person logged in before counts against that browser alone (`browsers.py`), and waits for it
-alone. So whoever guesses from elsewhere makes themselves wait, and never the person whose name they guess for.
+alone. So whoever guesses from elsewhere makes themselves wait, and the person whose name they guess for only where this
+person never logged in before.
 """
 
 from dataclasses import dataclass

@@ -71,6 +71,12 @@ class Reader:
 
     def read(self, fields: dict[str, Any], place: Place | None) -> Content | list[Problem]:
         """The content of a row, or all that is wrong with it."""
+        try:
+            return self._read(fields, place)
+        except RecursionError:
+            return [Problem(place, "", "lists or objects that are too deep in each other")]
+
+    def _read(self, fields: dict[str, Any], place: Place | None) -> Content | list[Problem]:
         fields = {name: value for name, value in fields.items() if value is not None}
         if "responses" in fields and "fields" not in fields:
             content: Content | list[Problem] = _own_row(fields, place)
@@ -244,7 +250,7 @@ def _unpacked(value: Any) -> Any:
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
         try:
             return json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return value
     return value
 

@@ -12,13 +12,14 @@ from labeling_app.access import require_lead
 from labeling_app.lead.figures import Dashboard, dashboard
 from labeling_app.lookup import find_project
 from labeling_app.store import Database
-from labeling_app.store.tables import AuditEntry, Label
+from labeling_app.store.tables import AuditEntry, Item, Label
 
 AT_MOST_EVERY = timedelta(seconds=10)
 PROJECTS_KEPT = 20
 Made = TypeVar("Made")
-# What figures depend on: the newest judgement, the newest action of a lead, and the day.
-Mark = tuple[int | None, int | None, date]
+# What figures depend on: the newest judgement, the newest action of a lead, the newest item and how many judgements are
+# wanted (an import is one action, however long it goes on), and the day.
+Mark = tuple[int | None, int | None, int | None, int, date]
 
 
 @dataclass
@@ -71,6 +72,7 @@ class LiveFigures(Generic[Made]):
     def _mark(self, database: Database, actor_id: int | None, project_id: int) -> Mark:
         with database.read() as session:
             require_lead(session, actor_id)
-            find_project(session, project_id)
+            wanted = find_project(session, project_id).slots_total
             label = session.scalar(select(func.max(Label.id)).where(Label.project_id == project_id))
-            return label, session.scalar(select(func.max(AuditEntry.id))), database.now().date()
+            action, item = (session.scalar(select(func.max(table.id))) for table in (AuditEntry, Item))
+            return label, action, item, wanted, database.now().date()

@@ -41,12 +41,13 @@ class OwnQueue:
     async def _joined(self, person: Person, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             event = json.loads(await _body_of(receive))
-        except ValueError:
-            event = None
-        if not isinstance(event, dict) or not isinstance(event.get(FIELD), str):
+            is_event = isinstance(event, dict) and isinstance(event.get(FIELD), str)
+            body = json.dumps(event | {FIELD: _owned(person, event[FIELD])}).encode() if is_event else None
+        except (ValueError, RecursionError):
+            body = None
+        if body is None:
             await refuse(send, 422, "This is no event of the page.")
             return
-        body = json.dumps(event | {FIELD: _owned(person, event[FIELD])}).encode()
         headers = MutableHeaders(raw=list(scope["headers"]))
         del headers["transfer-encoding"]
         headers["content-length"] = str(len(body))

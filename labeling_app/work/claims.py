@@ -10,7 +10,7 @@ from labeling_app.errors import NotFound
 from labeling_app.store import Database
 from labeling_app.store.retrying import retried
 from labeling_app.store.tables import Assignment, AssignmentStatus, Member
-from labeling_app.work.seats import Seat, agreement, own, take_seat
+from labeling_app.work.seats import Seat, agreement, own, require_open, take_seat
 from labeling_app.work.supply import IS_OPEN, lease_of, take_next
 from labeling_app.work.tasks import Idle, IdleReason, Task, progress_of, task_of
 
@@ -63,7 +63,10 @@ def serve(session: Session, now: datetime, seat: Seat) -> Task | Idle:
 
 @retried
 def renew(database: Database, user_id: int, assignment_id: int) -> datetime:
-    """A longer lease for an item that is still in this person's hands; returns its end.
+    """A longer lease for an item that is still in this person's hands, also once its project is closed.
+
+    Returns:
+        The lease's end.
 
     Raises:
         NotAllowed: the account can't be used, or is paused.
@@ -83,11 +86,12 @@ def reopen(database: Database, user_id: int, assignment_id: int) -> Task:
     """An own answer once more, to be looked at or corrected; what was said stands until it is corrected.
 
     Raises:
-        NotAllowed: the account can't be used, or is paused.
+        NotAllowed: the account can't be used, is paused, or the project is closed.
         NotFound: it isn't theirs, or has no answer.
     """
     with database.write() as session:
         assignment, seat = own(session, database.now(), user_id, assignment_id)
+        require_open(seat.project)
         if assignment.status not in FINISHED:
             raise NotFound("There is no such answer of yours.", remedy="choose one from your history.")
         return task_of(session, assignment, seat, progress_of(session, seat.project, seat.member))

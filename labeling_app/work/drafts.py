@@ -18,7 +18,7 @@ def save_draft(database: Database, user_id: int, assignment_id: int, content: di
     """Keep the newest state of a page.
 
     Raises:
-        NotAllowed: the account can't be used, is paused, or the project is closed.
+        NotAllowed: the account can't be used, or is paused.
         NotFound: the item isn't in this person's hands.
         Refused: the draft is too long.
     """

@@ -4,7 +4,8 @@ answered in time            done, fills a slot
 skipped                     its slot is given back, and the item never comes to this person again
 answered after the lease    stored and marked late, outside the overlap
 corrected                   a further revision; the first one stays in the log
-sent again                  the same receipt
+sent again                  the same receipt, whatever has changed since
+in a closed project         the first answer to an item that is in this person's hands, and nothing else
 """
 
 import uuid
@@ -15,14 +16,14 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from labeling_app.answers import Answer, parse, to_shown, to_stored
+from labeling_app.answers import Answer, parse, says, to_shown, to_stored
 from labeling_app.errors import NotAllowed, Refused
 from labeling_app.store import Database
 from labeling_app.store.retrying import retried
 from labeling_app.store.tables import Assignment, AssignmentStatus, Draft, Item, ItemKind, Label, Member
 from labeling_app.work.claims import serve
 from labeling_app.work.qualification import feedback_on, judge_member
-from labeling_app.work.seats import Seat, own, take_seat
+from labeling_app.work.seats import Seat, own, require_open, take_seat
 from labeling_app.work.supply import expire, give_slot_back, take_slot
 from labeling_app.work.tasks import Idle, Task
 
@@ -75,7 +76,7 @@ def submit(
         idle_seconds: in which nothing was done there.
 
     Raises:
-        NotAllowed: the account can't be used, is paused, or the project is closed.
+        NotAllowed: the account can't be used, is paused, or the project is closed and it is no first answer in time.
         NotFound: the assignment isn't theirs.
         Refused: the answer isn't acceptable.
         Unavailable: it could not be stored.
@@ -122,10 +123,11 @@ def _store(
     _check_submission_id(submission_id)
     sent = session.scalars(select(Label).where(Label.user_id == user_id, Label.submission_id == submission_id)).first()
     if sent is not None:
-        again = parse(fields, seat.settings, project.mode, len(item.responses))  # type: ignore[arg-type]
-        if sent.assignment_id != assignment.id or sent.answer != to_stored(again, assignment.order).as_json():
+        if sent.assignment_id != assignment.id or not says(fields, sent.answer, assignment.order):
             raise Refused("Another answer was stored under this submission id.", remedy="load the page again.")
         return _receipt(sent, assignment, item)
+    if assignment.status is not AssignmentStatus.open or assignment.lease_until < now:
+        require_open(project)
     if item.kind is ItemKind.qualification and assignment.finished_at is not None:
         raise Refused("A qualification item is answered once.", remedy="go on with the next item.")
     if not seat.consented:

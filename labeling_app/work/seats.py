@@ -71,10 +71,10 @@ def take_seat(session: Session, now: datetime, user_id: int, project_id: int) ->
 
 
 def own(session: Session, now: datetime, user_id: int, assignment_id: int) -> tuple[Assignment, Seat]:
-    """An assignment of this very person, locked, and their seat in its project, which is open.
+    """An assignment of this very person, locked, and their seat in its project, which may be closed.
 
     Raises:
-        NotAllowed: the account can't be used, is paused, or the project is closed.
+        NotAllowed: the account can't be used, or is paused.
         NotFound: there is no such assignment of theirs.
     """
     user = require_user(session, user_id)
@@ -84,9 +84,16 @@ def own(session: Session, now: datetime, user_id: int, assignment_id: int) -> tu
         raise NotFound("There is no such item in your hands.", remedy="load the page again.")
     member = locked_member(session, now, user_id, project_id)
     project = find_project(session, project_id)
+    return session.scalars(MINE, mine).one(), _seat(session, user, project, member)
+
+
+def require_open(project: Project) -> None:
+    """
+    Raises:
+        NotAllowed: the project is closed.
+    """
     if project.closed_at is not None:
         raise NotAllowed("This project is closed.", remedy="ask the lead; what you said is kept.")
-    return session.scalars(MINE, mine).one(), _seat(session, user, project, member)
 
 
 def agreement(session: Session, user_id: int, project_id: int) -> tuple[int | None, int, bool]:

@@ -120,7 +120,7 @@ def _cell(name: str, cell: str) -> object:
         return cell
     try:
         value = json.loads(cell)
-    except ValueError:
+    except (ValueError, RecursionError):
         return cell
     return value if name in LIST_COLUMNS or _are_turns(value) else cell
 

@@ -9,13 +9,16 @@ import secrets
 import shutil
 import threading
 import weakref
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import IO
 
-from labeling_app.errors import NotFound, Refused
+from labeling_app.errors import NotFound, Refused, Unavailable
 from labeling_app.store.tables import ItemKind
 from rlhf.data.files import READERS, suffix_of
 
@@ -23,6 +26,8 @@ from rlhf.data.files import READERS, suffix_of
 PATH = re.compile(r"/lead/projects/\d{1,18}/items/upload")
 LARGEST_UPLOAD = 64_000_000
 LARGEST_UNPACKED = 512_000_000
+LONGEST_NAME = 100  # bytes: of a name in another script, a file system takes fewer characters
+PART = 1 << 20
 WAITS = timedelta(hours=1)
 UNUSUAL = re.compile(r"[^\w.\- ]")
 JSON_LINE = re.compile(r"\s*\{.*\}\s*")
@@ -67,20 +72,19 @@ class Uploads:
         """Keep a file, in the place of the one that this person had waiting.
 
         Raises:
-            Refused: it is of no format that is read, or is too large when unpacked.
+            Refused: it is of no format that is read, can't be unpacked, or is too large when unpacked.
+            Unavailable: there is no room for it.
         """
-        file_name = UNUSUAL.sub("_", name)[-100:].lstrip(".")
+        file_name = _cut(UNUSUAL.sub("_", name)).lstrip(".")
         if suffix_of(Path(file_name)) not in READERS:
             raise Refused(
                 f"“{name[-100:]}” is in no format that is read here.", remedy=f"upload one of {', '.join(READERS)}."
             )
-        folder = Path(mkdtemp(prefix="labeling-upload-"))
-        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)  # at the latest when the process ends
         try:
-            file = _written(folder, file_name, content)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
+            file = self._written(file_name, content)
+        except OSError as error:
+            remedy = "make room in the server's folder for temporary files; nothing was imported."
+            raise Unavailable(f"The file can't be kept: {error.strerror}.", remedy=remedy) from error
         waiting = Waiting(secrets.token_urlsafe(16), person, project, kind, now, file)
         with self._lock:
             earlier = self._waiting.pop(person, None)
@@ -91,6 +95,20 @@ class Uploads:
         for one in [*late, *([earlier] if earlier else [])]:
             one.remove()
         return waiting
+
+    def _written(self, name: str, content: IO[bytes]) -> Path:
+        """The file, unpacked, in a folder of its own."""
+        folder = Path(mkdtemp(prefix="labeling-upload-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)  # at the latest when the process ends
+        packed = name.lower().endswith(".gz")
+        file = folder / (name[: -len(".gz")] if packed else name)
+        try:
+            with file.open("wb") as target:
+                target.writelines(_unpacked(content) if packed else iter(partial(content.read, PART), b""))
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return file
 
     def find(self, person: int, project: int, token: str, now: datetime) -> Waiting:
         """A file of this person's for this project.
@@ -125,25 +143,24 @@ def pasted_name(text: str) -> str:
     return "pasted.tsv" if "\t" in first else "pasted.csv"
 
 
-def _written(folder: Path, name: str, content: IO[bytes]) -> Path:
-    """The file, unpacked: a small one may hold a very large one."""
-    if not name.lower().endswith(".gz"):
-        file = folder / name
-        with file.open("wb") as target:
-            shutil.copyfileobj(content, target)
-        return file
-    file, left = folder / name[: -len(".gz")], LARGEST_UNPACKED
+def _cut(name: str) -> str:
+    """The end of a name, which tells the format."""
+    return name.encode("utf-8", "ignore")[-LONGEST_NAME:].decode("utf-8", "ignore")
+
+
+def _unpacked(content: IO[bytes]) -> Iterator[bytes]:
+    """What a packed file holds: a small one may hold a very large one."""
+    left = LARGEST_UNPACKED
     try:
-        with gzip.open(content) as packed, file.open("wb") as target:
-            while part := packed.read(1 << 20):
+        with gzip.open(content) as packed:
+            while part := packed.read(PART):
                 if (left := left - len(part)) < 0:
                     raise Refused(
                         f"This file has more than {LARGEST_UNPACKED // 1_000_000} MB when it is unpacked.",
                         remedy="import it by the command line, or in parts.",
                     )
-                target.write(part)
-    except (OSError, EOFError) as error:
+                yield part
+    except (OSError, EOFError, zlib.error) as error:
         raise Refused(
             f"This file can't be unpacked: {error}", remedy="pack it again, or upload it as it is."
         ) from error
-    return file

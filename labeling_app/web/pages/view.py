@@ -31,7 +31,7 @@ class View:
 
     Attributes:
         item: what names this state of the page; the page takes keys again when it has drawn it. Empty without an item.
-        state: what the page's script draws (`labeling_app/web/static/annotate/state.js` lists it).
+        state: what the page's script draws (`labeling_app/web/static/annotate/page.js` lists it).
     """
 
     item: str

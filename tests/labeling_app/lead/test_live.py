@@ -7,8 +7,10 @@ import pytest
 from labeling_app.accounts.people import pause
 from labeling_app.errors import NotAllowed, NotFound
 from labeling_app.lead.figures import Dashboard
+from labeling_app.lead.imports import import_items
 from labeling_app.lead.live import LiveFigures
 from labeling_app.store import Database
+from labeling_app.store.tables import ItemKind
 from tests.labeling_app.clock import Clock
 from tests.labeling_app.judged import choice, judge
 from tests.labeling_app.made import a_lead, a_project, add_items, people, some_items
@@ -49,6 +51,28 @@ def test_they_follow_what_is_said_at_most_every_ten_seconds(
     clock.forward(days=1)  # and so is midnight: "today" begins anew
     live.of(sqlite_database, lead, project)
     assert made == [1, 2, 0, 0]
+
+
+def test_an_import_that_goes_on_is_followed(
+    sqlite_database: Database,
+    clock: Clock,
+    counted: tuple[LiveFigures[int], list[int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    live, made = counted
+    lead, project = a_lead(sqlite_database), a_project(sqlite_database)
+    portions = []
+
+    def pause_between(seconds: float) -> None:
+        clock.forward(seconds=10)
+        portions.append(live.of(sqlite_database, lead, project)[1])
+
+    monkeypatch.setattr("labeling_app.lead.imports.AT_ONCE", 1)
+    monkeypatch.setattr("labeling_app.lead.imports.time.sleep", pause_between)
+    for kind, more in ((ItemKind.work, {}), (ItemKind.gold, {"expected": choice(1)})):
+        rows = [row | more for row in some_items(2, start=len(portions))]
+        import_items(sqlite_database, None, project, rows, kind=kind)
+    assert len(portions) == 4 and len(made) == 4  # one entry in the audit log for each import, of two portions
 
 
 def test_many_who_look_at_once_wait_for_one(

@@ -82,6 +82,14 @@ def test_nonsense_is_answered_without_a_trace_of_the_program(server, data):
         assert "Traceback" not in told and "labeling_app" not in told and "sqlalchemy" not in told.lower()
 
 
+@pytest.mark.parametrize(
+    "body", ["[" * 100_000, '{"session_hash": ' + "[" * 100_000, "[]", "{}", "1", '{"session_hash": 1}']
+)
+def test_what_is_no_event_is_refused(server, body):
+    answer = server.session("ana").post("/app/gradio_api/queue/join", content=body)
+    assert answer.status_code == 422 and answer.json() == {"error": "This is no event of the page."}
+
+
 def test_the_order_of_the_sides_is_not_told(server):
     item = {"prompt": "p", "responses": ["one", "two"], "origins": ["model-x", "model-y"]}
     project = a_project(server.database, items=[item])

@@ -158,7 +158,7 @@ def test_a_closed_project_and_an_empty_one(database):
         session.get_one(Project, project).closed_at = database.now()
     assert why(database, user, project) == "closed"
     with pytest.raises(NotAllowed, match="closed"):
-        submit(database, user, task.assignment_id, A_BETTER, "s", seconds=1)
+        reopen(database, user, task.assignment_id)
 
 
 def test_qualification_comes_first_with_feedback_and_opens_the_work(database):

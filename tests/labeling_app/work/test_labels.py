@@ -3,10 +3,12 @@
 import pytest
 from sqlalchemy import select
 
-from labeling_app.errors import NotFound, Refused
+from labeling_app.errors import NotAllowed, NotFound, Refused
+from labeling_app.lead.projects import change_settings, close
+from labeling_app.settings import ProjectSettings
 from labeling_app.store import Database
 from labeling_app.store.tables import Assignment, AssignmentStatus, Draft, Item, Label, Member
-from labeling_app.work.claims import last_finished, next_task, reopen
+from labeling_app.work.claims import last_finished, next_task, renew, reopen
 from labeling_app.work.drafts import save_draft
 from labeling_app.work.history import past
 from labeling_app.work.labels import submit, submit_and_next
@@ -163,6 +165,42 @@ def test_what_a_project_asks_for_beside_the_choice(database):
     submit(database, user, task.assignment_id, fields | {"ratings": {"accuracy": ratings}}, "s", seconds=1)
     (label,) = labels(database)
     assert label.answer["ratings"] == {"accuracy": [5, 2]} and label.answer["unsafe"] == [1]
+
+
+def test_settings_that_changed_since_are_no_matter_to_what_is_stored(database):
+    project, (user,) = a_project(database, items=2, rationale="optional"), people(database, 1)
+    fields = {"kind": "choice", "strength": 1, "rationale": "it is true"}
+    task = take(database, user, project)
+    receipt = submit(database, user, task.assignment_id, fields, "once", seconds=1)
+    change_settings(database, None, project, ProjectSettings(rationale="off"))
+    assert submit(database, user, task.assignment_id, fields, "once", seconds=1) == receipt
+    for other in ({**fields, "rationale": "it is false"}, {**fields, "unsafe": [7]}, {"kind": "nonsense"}):
+        with pytest.raises(Refused, match="Another answer was stored"):
+            submit(database, user, task.assignment_id, other, "once", seconds=1)
+    with pytest.raises(Refused, match="doesn't ask for one") as raised:
+        submit(database, user, take(database, user, project).assignment_id, fields, "another", seconds=1)
+    assert "load the page again" in raised.value.remedy
+
+
+def test_a_closed_project_takes_what_is_on_peoples_pages(database, clock: Clock):
+    project, (one, other) = a_project(database, items=4), people(database, 2)
+    said = answer(database, one, project)
+    held, late = take(database, one, project), take(database, other, project)
+    close(database, None, project)
+    clock.forward(minutes=9)
+    save_draft(database, one, held.assignment_id, {"rationale": "half a sen"})
+    renew(database, one, held.assignment_id)
+    clock.forward(minutes=9)  # the other's lease has ended
+    receipt, following = submit_and_next(
+        database, one, held.assignment_id, A_BETTER, "last", project_id=project, seconds=1
+    )
+    assert not receipt.late and isinstance(following, Idle) and following.reason == "closed"
+    assert counts(database, one, project) == (2, 2)
+    assert submit(database, one, held.assignment_id, A_BETTER, "last", seconds=1) == receipt
+    for user, task in ((one, said), (one, held), (other, late)):
+        with pytest.raises(NotAllowed, match="closed"):
+            submit(database, user, task.assignment_id, {"kind": "both_bad"}, "too late", seconds=1)
+    assert len(labels(database)) == 2
 
 
 def test_a_draft_survives_until_the_answer(database):

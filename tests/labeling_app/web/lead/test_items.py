@@ -3,6 +3,8 @@
 import gzip
 import io
 import json
+import resource
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,14 @@ import pytest
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
+from labeling_app.errors import Unavailable
 from labeling_app.store.tables import Item, ItemKind
 from labeling_app.web.lead import uploads
 from tests.labeling_app.made import a_project
 from tests.labeling_app.web.lead.visiting import Site, actions, seen, send
 
 ROWS = [{"prompt": f"p{n}", "responses": [f"dull {n}", f"great {n}"]} for n in range(4)]
+DEEP = 3_000
 JSONL = "\n".join(json.dumps(row) for row in ROWS).encode()
 
 
@@ -124,6 +128,10 @@ def test_bad_rows_are_listed_and_nothing_is_imported_unless_they_are_left_out(si
         ("rows.parquet", b"PAR1 nonsense", "rows.parquet"),
         ("rows.jsonl", b"", "There are no rows."),
         ("rows.jsonl.gz", b"not packed", "can't be unpacked"),
+        ("rows.jsonl.gz", gzip.compress(JSONL)[:10] + b"\xff" * 60, "can't be unpacked"),
+        ("rows.csv", b"prompt,responses\np," + b"[" * 100_000, "responses"),
+        ("rows.jsonl", b'{"prompt": "p", "responses": ' + b"[" * 100_000, "nested"),
+        ("rows.jsonl", b'{"prompt": "p", "responses": ["a", "b"], "more": ' + b"[" * DEEP + b"]" * DEEP + b"}", "deep"),
         ("rows.json", b"\xff\xfe\x00", "rows.json"),
         ("../../etc/rows.json", b"nonsense", "rows.json"),
     ],
@@ -136,6 +144,30 @@ def test_a_file_that_can_not_be_read_is_said_so(site: Site, name: str, content: 
         answer = dora.get(answer.headers["location"])
     assert answer.status_code == 400 and said in seen(answer).words, seen(answer).words
     assert "labeling-upload-" not in answer.text and items(site) == []
+
+
+def test_a_long_name_in_another_script(site: Site) -> None:
+    project = a_project(site.database)
+    dora = site.session("dora")
+    led = upload(dora, project, f"{'映画' * 60}.jsonl", JSONL)  # 3 bytes for each character
+    assert led.status_code == 303 and "映画.jsonl" in seen(dora.get(led.headers["location"])).words
+
+
+def test_no_room_for_a_file_is_said(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = a_project(site.database)
+    dora = site.session("dora")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, most[1]))
+    try:
+        with pytest.raises(Unavailable, match="can't be kept"):
+            uploads.Uploads().keep(1, project, ItemKind.work, "rows.jsonl", io.BytesIO(JSONL), site.clock())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+    assert list(tmp_path.glob("labeling-upload-*")) == []
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    answer = upload(dora, project, "rows.jsonl", JSONL)
+    assert answer.status_code == 503 and "The file can't be kept" in seen(answer).words
 
 
 def test_nothing_and_an_unknown_kind_are_refused(site: Site) -> None:
