@@ -40,7 +40,7 @@ class Refused(LabelingError):
 
 
 class Unavailable(LabelingError):
-    """The store can't be reached or written to; nothing was stored."""
+    """The store can't be reached or written to; nothing was stored, or it says what."""
 
 
 class Conflict(Unavailable):

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session as Transaction
 
 from labeling_app.accounts.tokens import hash_of, new_token
 from labeling_app.store import Database
+from labeling_app.store.adding import added
 from labeling_app.store.tables import KnownBrowser
 
 REMEMBERED = timedelta(days=180)  # since the last login there
@@ -35,10 +36,10 @@ def remember(database: Database, user_id: int, token: str | None) -> str:
         if token is None or transaction.scalars(ours).first() is None:
             token = new_token()  # never one that somebody else chose
         there = transaction.get(KnownBrowser, (hash_of(token), user_id))
-        if there is None:
-            transaction.add(KnownBrowser(token_hash=hash_of(token), user_id=user_id, seen_at=now))
-        else:
+        if there is not None:
             there.seen_at = now
+        else:  # or in another tab, at this moment
+            added(transaction, KnownBrowser(token_hash=hash_of(token), user_id=user_id, seen_at=now))
         transaction.flush()
         _keep_newest(transaction, user_id)
         return token

@@ -13,6 +13,7 @@ from labeling_app.accounts import audit
 from labeling_app.accounts.sessions import end_sessions
 from labeling_app.errors import NotFound, Refused
 from labeling_app.store import Database
+from labeling_app.store.adding import added
 from labeling_app.store.retrying import retried
 from labeling_app.store.tables import Assignment, AssignmentStatus, Member, Role, User
 from labeling_app.work.supply import give_slot_back
@@ -47,11 +48,9 @@ def create_person(database: Database, actor_id: int | None, name: str, role: Rol
         require_lead(session, actor_id)
         if not name or len(name) > LONGEST_NAME or not name.isprintable():
             raise Refused(f"A name has 1 to {LONGEST_NAME} printable characters.", remedy="choose another one.")
-        if session.scalars(select(User.id).where(User.name == name)).first() is not None:
-            raise Refused(f"There is somebody called {name!r} already.", remedy="choose another name.")
         user = User(name=name, pseudonym=new_pseudonym(session), role=role, created_at=database.now())
-        session.add(user)
-        session.flush()
+        if not added(session, user):
+            raise Refused(f"There is somebody called {name!r} already.", remedy="choose another name.")
         audit.record(session, database.now(), actor_id, "person.create", person=user.id, role=role.value)
         return user.id
 

@@ -1,10 +1,9 @@
 """What a lead decides where people disagree."""
 
 import uuid
-from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from labeling_app.access import require_lead
@@ -14,9 +13,19 @@ from labeling_app.errors import NotFound, Refused
 from labeling_app.lead.cases import rulings
 from labeling_app.lookup import find_project, settings_of
 from labeling_app.store import Database
+from labeling_app.store.retrying import retried
 from labeling_app.store.tables import Assignment, AssignmentStatus, Decision, Item, ItemKind, Member, Project
 
+_ASSIGNMENTS = (
+    select(Assignment)
+    .where(Assignment.item_id == bindparam("item"))
+    .order_by(Assignment.id)
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
 
+
+@retried
 def decide(
     database: Database,
     actor_id: int,
@@ -45,9 +54,7 @@ def decide(
         raise Refused(f"The note has more than {LONGEST_TEXT:,} characters.", remedy="shorten it.")
     with database.write() as session:
         require_lead(session, actor_id)
-        assignments = session.scalars(  # before the item, as all who lock both do
-            select(Assignment).where(Assignment.item_id == item_id).order_by(Assignment.id).with_for_update()
-        ).all()
+        session.scalars(_ASSIGNMENTS, {"item": item_id}).all()  # locked before the item, as all who lock both do
         item = session.get(Item, item_id, with_for_update=True)
         if item is None:
             raise NotFound("There is no such item.", remedy="choose one from the queue.")
@@ -67,7 +74,7 @@ def decide(
         )
         session.add(decision)
         if make_gold:
-            _make_gold(session, project, item, assignments, answer, note)
+            _make_gold(session, project, item, answer, note)
         audit.record(session, now, actor_id, "item.decide", project=project.id, item=item_id, gold=make_gold)
         return decision.uid
 
@@ -93,7 +100,6 @@ def _make_gold(
     session: Session,
     project: Project,
     item: Item,
-    assignments: Sequence[Assignment],
     answer: Answer,
     note: str | None,
 ) -> None:
@@ -101,6 +107,8 @@ def _make_gold(
     if answer.kind == "skip":
         raise Refused("A skip is no known answer.", remedy="decide what is better, or don't make it a gold item.")
     if item.kind is ItemKind.work:
+        # Once more: until the item was locked it could be handed out.
+        assignments = session.scalars(_ASSIGNMENTS, {"item": item.id}).all()
         total = Project.slots_total - item.overlap
         session.execute(update(Project).where(Project.id == project.id).values(slots_total=total))
         done = [one.user_id for one in assignments if one.holds_slot and one.status is AssignmentStatus.done]

@@ -19,11 +19,12 @@ from sqlalchemy.orm import Session
 
 from labeling_app.access import require_lead
 from labeling_app.accounts import audit
-from labeling_app.errors import Refused
+from labeling_app.errors import Refused, Unavailable
 from labeling_app.lead.contents import Content, Reader
 from labeling_app.lookup import find_project, settings_of
 from labeling_app.settings import Mode
 from labeling_app.store import Database
+from labeling_app.store.database import NOTHING_STORED
 from labeling_app.store.retrying import retried
 from labeling_app.store.tables import AuditEntry, Item, ItemKind, Project
 from rlhf.data import Place, Problem
@@ -80,6 +81,7 @@ def import_items(
     Raises:
         Refused: some rows are bad; all are listed. Or there are too many rows, or none.
         DataError: the source is not there, or can't be read as a whole.
+        Unavailable: the store can't be written to; says how many items are stored.
     """
     with database.read() as session:
         require_lead(session, actor_id)
@@ -175,12 +177,23 @@ def _add_in_portions(
     added = 0
     for part in list(_parts(fresh)) or [[]]:  # an import of nothing new is in the audit log too
         began = time.monotonic()
-        noted, new = _add_portion(database, actor_id, project_id, part, kind, noted)
+        try:
+            noted, new = _add_portion(database, actor_id, project_id, part, kind, noted)
+        except Unavailable as error:
+            raise _cut_off(error, added) from error
         added += new
         if database.is_sqlite:
             # One writer at a time: this one leaves others twice the time that it took.
             time.sleep(min(PAUSE * (time.monotonic() - began), LONGEST_PAUSE_SECONDS))
     return added
+
+
+def _cut_off(error: Unavailable, added: int) -> Unavailable:
+    """What is said of an import that couldn't go on: how much of it is stored."""
+    if not added:
+        return error
+    remedy = f"{error.remedy.removesuffix(NOTHING_STORED)}: an import of the same rows goes on where this one ended."
+    return Unavailable(f"{error.message} New items that are stored: {added:,}.", remedy=remedy)
 
 
 @retried

@@ -15,6 +15,7 @@ from labeling_app.lead.guidelines import add_version
 from labeling_app.lookup import find_project, settings_of
 from labeling_app.settings import Mode, ProjectSettings
 from labeling_app.store import Database
+from labeling_app.store.retrying import retried
 from labeling_app.store.tables import Guideline, Item, ItemKind, Member, Project
 
 LONGEST_NAME = 80
@@ -138,6 +139,7 @@ def project_named(database: Database, actor_id: int | None, name: str) -> int:
         return ids[name]
 
 
+@retried
 def change_settings(database: Database, actor_id: int | None, project_id: int, settings: ProjectSettings) -> None:
     """Change a project's settings.
 
@@ -189,6 +191,7 @@ def _apply_overlap(session: Session, project: Project, overlap: int) -> None:
     project.slots_total = overlap * len(ids)
 
 
+@retried
 def _set_closed(database: Database, actor_id: int | None, project_id: int, closed: bool) -> None:
     with database.write() as session:
         require_lead(session, actor_id)

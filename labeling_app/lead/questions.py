@@ -12,6 +12,7 @@ from labeling_app.answers import Answer, to_shown
 from labeling_app.errors import NotFound
 from labeling_app.lookup import find_project
 from labeling_app.store import Database
+from labeling_app.store.adding import added
 from labeling_app.store.tables import Assignment, Item, Label, Note, ThreadClosing, User
 from labeling_app.work import notes
 
@@ -135,10 +136,9 @@ def answer(database: Database, actor_id: int, project_id: int, assignment_id: in
         NotFound: the project has no such assignment.
         Refused: the text is empty or too long.
     """
-    with database.read() as session:
+    with database.write() as session:
         require_lead(session, actor_id)
-        _of_project(session, project_id, assignment_id)
-    notes.reply(database, actor_id, assignment_id, text)
+        notes.write(session, database.now(), _of_project(session, project_id, assignment_id), actor_id, text)
 
 
 def close(database: Database, actor_id: int, project_id: int, assignment_id: int, seen: int) -> None:
@@ -164,8 +164,9 @@ def answer_and_close(
     database: Database, actor_id: int, project_id: int, assignment_id: int, text: str, seen: int
 ) -> bool:
     """`answer`, and close the thread; it stays open, and False is returned, where its annotator wrote after `seen`."""
-    answer(database, actor_id, project_id, assignment_id, text)
     with database.write() as session:
+        require_lead(session, actor_id)
+        notes.write(session, database.now(), _of_project(session, project_id, assignment_id), actor_id, text)
         here = Note.assignment_id == assignment_id
         unseen = select(Note.id).where(here, Note.author_id == Note.annotator_id, Note.id > seen).limit(1)
         newest = session.scalar(select(func.max(Note.id)).where(here))
@@ -176,11 +177,12 @@ def answer_and_close(
 
 
 def _close(session: Session, now: datetime, actor_id: int, assignment_id: int, seen: int) -> None:
-    closing = session.get(ThreadClosing, assignment_id, with_for_update=True)
-    if closing is None:
-        session.add(ThreadClosing(assignment_id=assignment_id, note_id=seen, closed_by=actor_id, closed_at=now))
-    else:
-        closing.note_id, closing.closed_by, closing.closed_at = seen, actor_id, now
+    closing = ThreadClosing(assignment_id=assignment_id, note_id=seen, closed_by=actor_id, closed_at=now)
+    there = session.get(ThreadClosing, assignment_id, with_for_update=True)
+    if there is None and added(session, closing):
+        return
+    there = session.get_one(ThreadClosing, assignment_id, with_for_update=True, populate_existing=True)
+    there.note_id, there.closed_by, there.closed_at = seen, actor_id, now
 
 
 def _of_project(session: Session, project_id: int, assignment_id: int) -> Assignment:

@@ -6,6 +6,7 @@ midway could fail with "database is locked" at once, whatever its patience. Thre
 lock of ours, as SQLite's own waiting polls, which is unfair and slow; other processes wait by its patience.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,7 +16,7 @@ from typing import Any
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError, OperationalError, TimeoutError
+from sqlalchemy.exc import ArgumentError, DataError, NoSuchModuleError, OperationalError, TimeoutError
 from sqlalchemy.orm import Session
 
 from labeling_app.errors import Conflict, Refused, Unavailable
@@ -32,8 +33,12 @@ REMEDIES = (
     ("readonly database", "let the server's user write to the file and its folder, and try again"),
     ("disk is full", "make room on the disk, and try again"),
     ("disk I/O error", "see that the disk has room and works, and try again"),
+    ("unable to open database file", "see that its folder is there and can be written to, and try again"),
 )
 OTHER_REMEDY = "see that the disk has room and the server runs, and try again"
+NOTHING_STORED = "; nothing was stored."
+
+log = logging.getLogger(__name__)
 
 
 def utc_now() -> datetime:
@@ -153,7 +158,10 @@ def _postgresql(url: sqlalchemy.URL) -> Engine:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """What the database refuses, as an error that a person can act on. A violated constraint is a mistake of ours."""
+    """What the database refuses, as an error that a person can act on. A violated constraint is a mistake of ours.
+
+    A driver's own words may name host, port and user: they go to the log, not into the error, which pages show.
+    """
     try:
         yield
     except (DataError, UnicodeEncodeError) as error:
@@ -162,18 +170,17 @@ def _translated() -> Iterator[None]:
             remedy="remove characters that can't be seen (NUL, or half of a pair), and try again.",
         ) from error
     except TimeoutError as error:
-        raise Unavailable("The database is too busy.", remedy="try again in a moment; nothing was stored.") from error
+        raise Unavailable("The database is too busy.", remedy="try again in a moment" + NOTHING_STORED) from error
     except OperationalError as error:
         raise _unavailable(error) from error
 
 
 def _unavailable(error: OperationalError) -> Unavailable:
-    said = _first_line(error)
+    said = str(error.orig)
     if getattr(error.orig, "sqlstate", None) in GIVEN_UP:
-        return Conflict("Too much happened at once.", remedy="try again in a moment; nothing was stored.")
-    remedy = next((remedy for words, remedy in REMEDIES if words in said), OTHER_REMEDY)
-    return Unavailable(f"The database can't be used: {said}", remedy=f"{remedy}; nothing was stored.")
-
-
-def _first_line(error: DBAPIError) -> str:
-    return str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+        return Conflict("Too much happened at once.", remedy="try again in a moment" + NOTHING_STORED)
+    log.error("The database can't be used: %s", said.strip())
+    for words, remedy in REMEDIES:
+        if words in said:
+            return Unavailable(f"The database can't be used: {words}.", remedy=remedy + NOTHING_STORED)
+    return Unavailable("The database can't be used.", remedy=OTHER_REMEDY + NOTHING_STORED)

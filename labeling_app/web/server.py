@@ -25,12 +25,13 @@ from starlette.middleware import Middleware
 from labeling_app.accounts import browsers, invitations, sessions
 from labeling_app.accounts.passwords import SHORTEST
 from labeling_app.accounts.sessions import Person
-from labeling_app.errors import LabelingError, NotFound, Refused, Throttled, Unavailable
+from labeling_app.errors import LabelingError, NotAllowed, NotFound, Refused, Throttled, Unavailable
 from labeling_app.store import Database
 from labeling_app.store.tables import Role
 from labeling_app.web.html import page, sentence
 from labeling_app.web.lead import lead_pages
 from labeling_app.web.lead.uploads import LARGEST_UPLOAD, PATH
+from labeling_app.web.not_now import NotNow
 from labeling_app.web.own_queue import OwnQueue
 from labeling_app.web.pages import build, head, theme
 from labeling_app.web.security import (
@@ -74,6 +75,7 @@ def create_entrance(
         openapi_url=None,
         middleware=[
             Middleware(ProtectiveHeaders),
+            Middleware(NotNow),
             Middleware(OriginGuard, hosts=hosts, scheme=scheme),
             Middleware(BodyLimit, uploads=((PATH, LARGEST_UPLOAD),)),
             Middleware(SessionGuard, database=database),
@@ -160,7 +162,7 @@ def _log_in(request: Request, username: Annotated[str, Form()] = "", password: A
     database, browser = request.app.state.database, request.cookies.get(BROWSER_COOKIE)
     try:
         token = sessions.log_in(database, username, password, address, browser)
-    except LabelingError as error:
+    except (NotAllowed, Refused) as error:
         return _not_in(error, username)
     response = RedirectResponse(_home(database, token), status_code=303)
     _set_cookie(request, response, COOKIE, token, sessions.ABSOLUTE)

@@ -9,6 +9,7 @@ from labeling_app.differences import Line, lines_between
 from labeling_app.errors import NotFound, Refused
 from labeling_app.lookup import find_project
 from labeling_app.store import Database
+from labeling_app.store.adding import added
 from labeling_app.store.retrying import retried
 from labeling_app.store.tables import Consent, Guideline
 from labeling_app.work.claims import has_consented
@@ -83,4 +84,4 @@ def consent(database: Database, user_id: int, guideline_id: int) -> None:
         if newest_guideline(session, guideline.project_id)[0] != guideline.id:
             raise Refused("There is a newer version of the guidelines.", remedy="read that one.")
         if session.get(Consent, (user_id, guideline_id)) is None:
-            session.add(Consent(user_id=user_id, guideline_id=guideline_id, at=database.now()))
+            added(session, Consent(user_id=user_id, guideline_id=guideline_id, at=database.now()))

@@ -30,18 +30,6 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Thread:
-    """A thread in the lead's list; `unread` counts the messages of its annotator that no lead has read."""
-
-    project_id: int
-    assignment_id: int
-    item_id: int
-    annotator_id: int
-    annotator: str
-    unread: int
-
-
-@dataclass(frozen=True)
 class Answered:
     """A thread in which the lead wrote what its annotator has not read."""
 
@@ -61,7 +49,7 @@ def ask(database: Database, user_id: int, assignment_id: int, text: str) -> None
     with database.write() as session:
         require_user(session, user_id)
         assignment = _own(session, user_id, assignment_id)
-        _write(session, database.now(), assignment, user_id, text)
+        write(session, database.now(), assignment, user_id, text)
 
 
 def reply(database: Database, lead_id: int, assignment_id: int, text: str) -> None:
@@ -74,7 +62,7 @@ def reply(database: Database, lead_id: int, assignment_id: int, text: str) -> No
     """
     with database.write() as session:
         require_lead(session, lead_id)
-        _write(session, database.now(), _any(session, assignment_id), lead_id, text)
+        write(session, database.now(), _any(session, assignment_id), lead_id, text)
 
 
 def own_thread(database: Database, user_id: int, assignment_id: int) -> list[Line]:
@@ -102,23 +90,6 @@ def thread(database: Database, lead_id: int, assignment_id: int) -> list[Line]:
         return _read(session, database.now(), _any(session, assignment_id), reader=lead_id)
 
 
-def threads(database: Database, lead_id: int, project_id: int) -> list[Thread]:
-    """The threads of a project, those with unread messages of annotators first."""
-    unread = func.count().filter(Note.read_at.is_(None), Note.author_id == Note.annotator_id)
-    with database.read() as session:
-        require_lead(session, lead_id)
-        found = (
-            select(Note.assignment_id, Assignment.item_id, Note.annotator_id, User.name, unread.label("unread"))
-            .join(Assignment, Assignment.id == Note.assignment_id)
-            .join(User, User.id == Note.annotator_id)
-            .where(Note.project_id == project_id)
-            .group_by(Note.assignment_id, Assignment.item_id, Note.annotator_id, User.name)
-            .order_by(unread.desc(), func.max(Note.id).desc())
-            .limit(200)
-        )
-        return [Thread(project_id, *row) for row in session.execute(found)]
-
-
 def unread_replies(database: Database, user_id: int, project_id: int) -> int:
     """Messages of the lead that this annotator has not read."""
     with database.read() as session:
@@ -143,6 +114,27 @@ def answered(database: Database, user_id: int, project_id: int) -> list[Answered
         return [Answered(*row) for row in session.execute(found)]
 
 
+def write(session: Session, now: datetime, assignment: Assignment, author_id: int, text: str) -> None:
+    """Add a message to a thread.
+
+    Raises:
+        Refused: the text is empty or too long.
+    """
+    text = text.strip()
+    if not text or len(text) > LONGEST_TEXT:
+        raise Refused(f"A message has 1 to {LONGEST_TEXT:,} characters.", remedy="write or shorten it.")
+    session.add(
+        Note(
+            project_id=assignment.project_id,
+            assignment_id=assignment.id,
+            annotator_id=assignment.user_id,
+            author_id=author_id,
+            text=text,
+            created_at=now,
+        )
+    )
+
+
 def _unread_by(user_id: int, project_id: int) -> tuple[ColumnElement[bool], ...]:
     return (
         Note.project_id == project_id,
@@ -164,22 +156,6 @@ def _any(session: Session, assignment_id: int) -> Assignment:
     if found is None:
         raise NotFound("There is no such thread.", remedy="choose one from the list.")
     return found
-
-
-def _write(session: Session, now: datetime, assignment: Assignment, author_id: int, text: str) -> None:
-    text = text.strip()
-    if not text or len(text) > LONGEST_TEXT:
-        raise Refused(f"A message has 1 to {LONGEST_TEXT:,} characters.", remedy="write or shorten it.")
-    session.add(
-        Note(
-            project_id=assignment.project_id,
-            assignment_id=assignment.id,
-            annotator_id=assignment.user_id,
-            author_id=author_id,
-            text=text,
-            created_at=now,
-        )
-    )
 
 
 def _read(session: Session, now: datetime, assignment: Assignment, *, reader: int) -> list[Line]:

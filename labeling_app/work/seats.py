@@ -9,13 +9,13 @@ from datetime import datetime
 from functools import cached_property
 
 from sqlalchemy import and_, bindparam, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from labeling_app.access import known_user, require_user
 from labeling_app.errors import NotAllowed, NotFound
 from labeling_app.lookup import find_project, settings_of
 from labeling_app.settings import ProjectSettings
+from labeling_app.store.adding import added
 from labeling_app.store.tables import Assignment, Consent, Guideline, Member, Project, User
 
 # Statements are built once: building one takes about as long as running it.
@@ -109,11 +109,7 @@ def locked_member(session: Session, now: datetime, user_id: int, project_id: int
     found = session.scalars(MEMBER, asked).first()
     if found is not None:
         return found
-    try:
-        with session.begin_nested():
-            session.add(Member(user_id=user_id, project_id=project_id, joined_at=now))
-    except IntegrityError:  # made by another tab in the meantime
-        pass
+    added(session, Member(user_id=user_id, project_id=project_id, joined_at=now))  # or by another tab in the meantime
     return session.scalars(MEMBER, asked).one()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select
 
-from labeling_app.errors import NotAllowed, NotFound, Refused
+from labeling_app.errors import NotAllowed, NotFound, Refused, Unavailable
 from labeling_app.lead import imports
 from labeling_app.lead.imports import import_items
 from labeling_app.store import Database
@@ -286,6 +286,29 @@ def test_an_import_that_is_cut_off_is_taken_up_again(database: Database, monkeyp
     with database.read() as session:
         entries = session.scalars(select(AuditEntry).order_by(AuditEntry.id)).all()
     assert [(entry.actor_id, entry.detail["added"]) for entry in entries] == [(lead, 40), (lead, 50)]
+
+
+def test_an_import_that_can_not_go_on_says_what_is_stored(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = a_project(sqlite_database)
+
+    def no_more(connection: Any, record: Any) -> None:
+        connection.execute("PRAGMA query_only=ON")
+
+    def full_from_now_on(seconds: float) -> None:
+        sqlite_database.engine.dispose()
+        event.listen(sqlite_database.engine, "connect", no_more)
+
+    monkeypatch.setattr(imports, "AT_ONCE", 2)
+    monkeypatch.setattr("labeling_app.lead.imports.time.sleep", full_from_now_on)
+    with pytest.raises(Unavailable, match="that are stored: 2") as raised:
+        import_items(sqlite_database, None, project, some_items(5))
+    assert "goes on where this one ended" in raised.value.remedy and "nothing" not in str(raised.value)
+    event.remove(sqlite_database.engine, "connect", no_more)
+    sqlite_database.engine.dispose()
+    monkeypatch.undo()
+    assert import_items(sqlite_database, None, project, some_items(5)).added == 3
 
 
 def test_others_work_while_a_large_file_is_imported(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

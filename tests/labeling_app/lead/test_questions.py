@@ -1,6 +1,7 @@
 """Threads as leads see them: who waits, what was answered, and what is closed."""
 
 import pytest
+from sqlalchemy import event
 
 from labeling_app.errors import NotAllowed, NotFound, Refused
 from labeling_app.lead.questions import answer, answer_and_close, close, conversation, inbox
@@ -64,7 +65,10 @@ def test_what_was_written_meanwhile_keeps_a_thread_open(database: Database) -> N
     assert not answer_and_close(database, lead, project, asked, "one is so", seen)
     assert states(database, lead, project) == [("one is so", "answered")]
     seen = conversation(database, lead, project, asked).newest
+    commits: list[object] = []
+    event.listen(database.engine, "commit", commits.append)
     assert answer_and_close(database, lead, project, asked, "and so is two", seen)
+    assert len(commits) == 1  # both or nothing
     assert states(database, lead, project) == [("and so is two", "closed")]
     assert conversation(database, lead, project, asked).closed
 

@@ -7,9 +7,10 @@ import pytest
 from sqlalchemy import select
 
 from labeling_app.accounts.people import find_person
+from labeling_app.lead.questions import inbox
 from labeling_app.store import Database
 from labeling_app.store.tables import Draft, ItemKind, Label, Role
-from labeling_app.work.notes import ask, reply, threads
+from labeling_app.work.notes import ask, reply
 from tests.labeling_app.made import a_lead, a_project, checks, publish
 from tests.labeling_app.web.at_the_page import Desk
 from tests.labeling_app.web.running import Server, account, running
@@ -135,7 +136,7 @@ def test_a_thread_with_the_lead(server, store):
     desk.say(FIRST)
     desk.click("do-write", question="Is <b>this</b> about the film?")
     assert desk.panel["lines"] == [{"author": "You", "mine": True, "text": "Is <b>this</b> about the film?"}]
-    (waiting,) = threads(store, lead, desk.shown["project"])
+    (waiting,) = inbox(store, lead, desk.shown["project"])
     reply(store, lead, waiting.assignment_id, "Yes.")
     reply(store, lead, int(earlier), "Well judged.")
     desk.click("do-read-thread")

@@ -3,9 +3,10 @@
 import pytest
 
 from labeling_app.errors import NotAllowed, NotFound, Refused
+from labeling_app.lead.questions import inbox
 from labeling_app.store.tables import Assignment
 from labeling_app.work.consent import consent, current_guidelines
-from labeling_app.work.notes import answered, ask, own_thread, reply, thread, threads, unread_replies
+from labeling_app.work.notes import answered, ask, own_thread, reply, thread, unread_replies
 from labeling_app.work.projects import open_projects
 from tests.labeling_app.judged import choice, judge
 from tests.labeling_app.made import a_lead, a_project, people, publish
@@ -34,15 +35,15 @@ def test_a_thread_about_an_own_item(database):
     project, (one,), lead = a_project(database, items=2, overlap=2), people(database, 1), a_lead(database)
     task = take(database, one, project)
     ask(database, one, task.assignment_id, "Is this about the film?")
-    (waiting,) = threads(database, lead, project)
-    assert (waiting.annotator_id, waiting.unread) == (one, 1)
+    (waiting,) = inbox(database, lead, project)
+    assert (waiting.annotator, waiting.waiting) == ("annotator-1", True)
     (line,) = thread(database, lead, waiting.assignment_id)
     assert (line.text, line.mine) == ("Is this about the film?", False)
     reply(database, lead, waiting.assignment_id, "Yes.")
     assert [(found.assignment_id, found.text) for found in answered(database, one, project)] == [
         (task.assignment_id, "Yes.")
     ]
-    assert threads(database, lead, project)[0].unread == 0 and unread_replies(database, one, project) == 1
+    assert not inbox(database, lead, project)[0].waiting and unread_replies(database, one, project) == 1
     assert [(line.author, line.mine, line.text) for line in own_thread(database, one, task.assignment_id)] == [
         ("annotator-1", True, "Is this about the film?"),
         ("Lead", False, "Yes."),
@@ -75,7 +76,7 @@ def test_nobody_reads_or_writes_in_anothers_thread(database):
             verb()
     for verb in (
         lambda: thread(database, other, mine),
-        lambda: threads(database, other, project),
+        lambda: inbox(database, other, project),
         lambda: reply(database, other, mine, "I am the lead"),
     ):
         with pytest.raises(NotAllowed):
