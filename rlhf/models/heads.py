@@ -92,7 +92,7 @@ def _logprobs_without_gradient(
 
 
 class _Reading(NamedTuple):
-    """What logits say of tokens, float32: log-probabilities, entropies, and what `weights` are divided by; each [N]."""
+    """What logits say of tokens, each [N], float32; the totals are the divisors that make weights probabilities."""
 
     logprobs: torch.Tensor
     entropies: torch.Tensor

@@ -174,6 +174,7 @@ def load_causal_lm(
 
 def load_base(auto_class: Any, name: str, options: ModelOptions, **kwargs: Any) -> PreTrainedModel:
     """Load whole weights by an Auto class, quantized where `options` say so."""
+    attend_by_products()
     dtype = options.torch_dtype()
     if options.attn_implementation is not None:
         kwargs["attn_implementation"] = options.attn_implementation
@@ -186,7 +187,6 @@ def load_base(auto_class: Any, name: str, options: ModelOptions, **kwargs: Any) 
             **kwargs,
         )
     keep_4bit_weights_unpacked(model)
-    attend_by_products(model)
     return model
 
 

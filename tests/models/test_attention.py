@@ -1,16 +1,16 @@
 """Attention by products against torch's own, forward and backward, and where it is used."""
 
-import json
-
 import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AutoModelForCausalLM
+from transformers import AttentionInterface, AutoModelForCausalLM
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from rlhf.models import attention
-from rlhf.models.attention import BY_PRODUCTS, attend_by_products
+from rlhf.models.attention import SDPA, attend_by_products
 from rlhf.models.load import ModelOptions, load_base
-from tests.tiny import tiny_causal_lm, tiny_tokenizer
+from tests.tiny import save_tiny
 
 BATCH, HEADS, KEY_HEADS, TOKENS, SIZE = 5, 6, 2, 7, 8
 
@@ -79,6 +79,14 @@ def test_rows_that_see_nothing_give_zeros_and_take_no_gradient():
     assert all(one.grad.abs().sum() == 0 for one in inputs)
 
 
+def test_a_number_that_is_none_is_not_hidden():
+    query, key, value = tensors()
+    with torch.no_grad():
+        query[0, 0, 3] = torch.nan
+    output = by_products(query, key, value, padded())
+    assert output[0, 0, 3].isnan().all() and int(output.isnan().sum()) == SIZE
+
+
 class Layer(torch.nn.Module):
     is_causal, num_key_value_groups = True, HEADS // KEY_HEADS
 
@@ -124,36 +132,31 @@ def test_gradients_change_nothing_forward():
     assert torch.equal(with_gradients, without)
 
 
-def test_long_sequences_go_to_torchs_kernel_and_softcaps_are_refused_as_there(monkeypatch):
+def test_what_is_not_plain_or_short_goes_torchs_way(monkeypatch):
+    query, key, value = tensors(torch.bfloat16)
+    expected = torchs_own(query.float(), key.float(), value.float(), padded()).transpose(1, 2)
     monkeypatch.setattr(attention._ByProducts, "apply", None)
-    monkeypatch.setattr(attention, "LONGEST", TOKENS - 1)
-    output, _ = attention._attention(Layer(), *tensors(torch.bfloat16), padded())
-    assert output.shape == (BATCH, TOKENS, HEADS, SIZE)
+    narrow, _ = attention._attention(Layer(), query, key, value[..., : SIZE // 2], padded())
+    assert narrow.shape == (BATCH, TOKENS, HEADS, SIZE // 2)
     with pytest.raises(ValueError, match="softcap"):
-        attention._attention(Layer(), *tensors(torch.bfloat16), padded(), softcap=5.0)
+        attention._attention(Layer(), query, key, value, padded(), softcap=5.0)
+    monkeypatch.setattr(attention, "LONGEST", TOKENS - 1)
+    output, _ = attention._attention(Layer(), query, key, value, padded())
+    seen = counted(padded()).expand(BATCH, HEADS, TOKENS).transpose(1, 2)
+    assert distance(output[seen], expected[seen]) < 2**-7
 
 
-def test_half_precision_models_on_a_cpu_use_it_and_saved_ones_do_not_name_it(tmp_path):
-    tiny_causal_lm().save_pretrained(tmp_path / "model")
-    tiny_tokenizer().save_pretrained(tmp_path / "model")
-    half = load_base(AutoModelForCausalLM, str(tmp_path / "model"), ModelOptions(dtype="bfloat16"))
-    whole = load_base(AutoModelForCausalLM, str(tmp_path / "model"), ModelOptions(dtype="float32"))
-    chosen = load_base(
-        AutoModelForCausalLM, str(tmp_path / "model"), ModelOptions(dtype="bfloat16", attn_implementation="eager")
-    )
-    names = [model.config._attn_implementation for model in (half, whole, chosen)]
-    assert names == [BY_PRODUCTS, "sdpa", "eager"]
-    half.save_pretrained(tmp_path / "saved")
-    assert BY_PRODUCTS not in json.dumps(json.loads((tmp_path / "saved" / "config.json").read_text()))
-
-
-def test_a_model_computes_the_same_by_it(tmp_path):
-    model = tiny_causal_lm().bfloat16()
+def test_a_model_that_is_loaded_computes_the_same_by_it(tmp_path):
+    save_tiny(tmp_path / "model")
+    model = load_base(AutoModelForCausalLM, str(tmp_path / "model"), ModelOptions(dtype="bfloat16"))
+    assert model.config._attn_implementation == SDPA
+    assert ALL_ATTENTION_FUNCTIONS[SDPA] is attention._attention
     ids = torch.arange(3, 27).view(2, 12)
     mask = torch.ones_like(ids)
     mask[0, :4] = 0
-    expected = model(input_ids=ids, attention_mask=mask).logits
-    attend_by_products(model)
     ours = model(input_ids=ids, attention_mask=mask).logits
-    assert model.config._attn_implementation == BY_PRODUCTS
+    AttentionInterface.register(SDPA, sdpa_attention_forward)
+    expected = model(input_ids=ids, attention_mask=mask).logits
+    attend_by_products()
+    assert not torch.equal(ours, expected), "it was not used"
     assert distance(ours[mask.bool()], expected[mask.bool()].float()) < 2**-6
