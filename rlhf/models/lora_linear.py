@@ -5,6 +5,8 @@ accumulated into W x in place, forward and backward, and the products are made i
 kept and optimized in float32, and rounded where they meet a bfloat16 base.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import MethodType
 from typing import Any
 
@@ -22,7 +24,31 @@ def fuse_lora(model: nn.Module) -> None:
             layer.forward = MethodType(_forward, layer)  # type: ignore[method-assign]
 
 
+def can_answer_together(layers: Sequence[Any], first: str, second: str) -> bool:
+    """Whether two adapters can answer in one pass: each layer holds both, and has the forward of this module."""
+    return all(
+        type(layer) is LoraLayer
+        and type(layer.get_base_layer()) is nn.Linear
+        and all(name in layer.lora_A and _is_plain(layer, name) for name in (first, second))
+        for layer in layers
+    )
+
+
+@contextmanager
+def answering_together(layers: Sequence[Any], first: str, second: str) -> Iterator[None]:
+    """Let one adapter answer for the first half of a batch and another for the second, inside the block."""
+    for layer in layers:
+        layer.together = (first, second)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.together
+
+
 def _forward(layer: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    if hasattr(layer, "together"):
+        return _forward_together(layer, x)
     adapters = [name for name in layer.active_adapters if name in layer.lora_A]
     base = layer.get_base_layer()
     if layer.disable_adapters or not adapters:
@@ -36,6 +62,15 @@ def _forward(layer: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Te
     rows = x.reshape(-1, x.shape[-1])
     output = _LoraProduct.apply(rows, base.weight, base.bias, down, up, scaling)  # type: ignore[no-untyped-call]
     return output.view(*x.shape[:-1], -1)
+
+
+def _forward_together(layer: Any, x: torch.Tensor) -> torch.Tensor:
+    base = layer.get_base_layer()
+    scalings = [layer.scaling[name] for name in layer.together]
+    factors = [factor.weight for name in layer.together for factor in (layer.lora_A[name], layer.lora_B[name])]
+    rows = x.reshape(-1, x.shape[-1])
+    output = _TwoLoraProducts.apply(rows, base.weight, base.bias, *scalings, *factors)  # type: ignore[no-untyped-call]
+    return output.view(*x.shape[:-1], -1)  # type: ignore[no-any-return]
 
 
 def _is_plain(layer: Any, name: str) -> bool:
@@ -80,3 +115,51 @@ class _LoraProduct(torch.autograd.Function):
         grad_up = (grad.t() @ inner).mul_(ctx.scaling).to(ctx.precision) if wants_up else None
         grad_x = (grad @ weight).addmm_(grad_inner, down) if wants_x else None
         return grad_x, None, None, grad_down, grad_up, None
+
+
+class _TwoLoraProducts(torch.autograd.Function):
+    """y = W x + b + s B A x with a scaling s and factors A, B for each half of the rows, for a frozen W.
+
+    One product with W for both: fewer and larger steps than one half after the other.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        first_scaling: float,
+        second_scaling: float,
+        *factors: torch.Tensor,
+    ) -> torch.Tensor:
+        """Args: x [2N, in], weight [out, in], bias [out], factors down, up, down, up as above. Returns: [2N, out]."""
+        ctx.precision, ctx.scalings = factors[0].dtype, (first_scaling, second_scaling)
+        factors = tuple(factor.to(x.dtype) for factor in factors)
+        output, inners = nn.functional.linear(x, weight, bias), []
+        for part, down, up, scaling in zip(_halves(x), factors[::2], factors[1::2], ctx.scalings, strict=True):
+            inners.append(x[part] @ down.t())
+            output[part].addmm_(inners[-1], up.t(), alpha=scaling)
+        ctx.save_for_backward(x, weight, *inners, *factors)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        x, weight, *rest = ctx.saved_tensors
+        inners, factors = rest[:2], rest[2:]
+        wants_x, wants_factors = ctx.needs_input_grad[0], ctx.needs_input_grad[5:]
+        grad_x = grad @ weight if wants_x else None
+        grads: list[torch.Tensor | None] = []
+        for half, part in enumerate(_halves(x)):
+            down, up, scaling = factors[2 * half], factors[2 * half + 1], ctx.scalings[half]
+            wants_down, wants_up = wants_factors[2 * half : 2 * half + 2]
+            grad_inner = (grad[part] @ up).mul_(scaling)
+            grads.append((grad_inner.t() @ x[part]).to(ctx.precision) if wants_down else None)
+            grads.append((grad[part].t() @ inners[half]).mul_(scaling).to(ctx.precision) if wants_up else None)
+            if grad_x is not None:
+                grad_x[part].addmm_(grad_inner, down)
+        return grad_x, None, None, None, None, *grads
+
+
+def _halves(x: torch.Tensor) -> tuple[slice, slice]:
+    return slice(0, len(x) // 2), slice(len(x) // 2, len(x))

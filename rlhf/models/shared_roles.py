@@ -25,7 +25,7 @@ from torch import nn
 from rlhf.errors import ModelError
 from rlhf.models.adapters import active_adapter, adapter_parameters, merged_adapter, tuner_layers
 from rlhf.models.heads import ScalarHead
-from rlhf.models.lora_linear import fuse_lora
+from rlhf.models.lora_linear import answering_together, can_answer_together, fuse_lora
 from rlhf.models.roles import (
     PolicyAndValues,
     RewardReading,
@@ -78,6 +78,7 @@ class SharedRoles(Roles):
         self._fix_trainable_parameters()
         fuse_lora(model)
         self._tuner_layers = tuner_layers(model)
+        self._together = policy_layers == value_layers and can_answer_together(self._tuner_layers, POLICY, VALUE)
         self.eval()
         check_logprobs(model)
         for depth in self._tops:
@@ -156,10 +157,29 @@ class SharedRoles(Roles):
 
     def forward(self, sequences: Sequences, texts: Texts | None = None) -> PolicyAndValues:
         sequences = self.run_trunk(sequences)
-        with self._active(POLICY):
-            logprobs, entropies = self._logprobs(sequences)
-            of_texts = None if texts is None else self._text_logprobs(texts)
-        return PolicyAndValues(logprobs, entropies, self.values(sequences), of_texts)
+        of_texts = None
+        if texts is not None:
+            with self._active(POLICY):
+                of_texts = self._text_logprobs(texts)
+        if not self._together:
+            with self._active(POLICY):
+                logprobs, entropies = self._logprobs(sequences)
+            return PolicyAndValues(logprobs, entropies, self.values(sequences), of_texts)
+        of_policy, of_value = self._tops_together(sequences)
+        logprobs, entropies = response_logprobs(bare(self.model), of_policy, sequences, self.temperature)
+        return PolicyAndValues(logprobs, entropies, response_values(self.value_head, of_value, sequences), of_texts)
+
+    def _tops_together(self, sequences: Sequences) -> tuple[torch.Tensor, torch.Tensor]:
+        """The last hidden states of policy and value, [B, P + R, H] each, from one pass over twice the batch."""
+        mask = sequences.attention_mask.repeat(2, 1)
+        with answering_together(self._tuner_layers, POLICY, VALUE):
+            if self.kept:
+                states = torch.cat([sequences.trunk["policy"], sequences.trunk["value"]])
+                hidden = self._tops[self.depths["policy"]](states, mask)
+            else:
+                hidden = hidden_states(self.model, sequences.input_ids.repeat(2, 1), mask)
+        of_policy, of_value = hidden.chunk(2)
+        return of_policy, of_value
 
     def policy_logprobs(self, sequences: Sequences) -> torch.Tensor:
         with self._active(POLICY):

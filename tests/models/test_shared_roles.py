@@ -65,3 +65,44 @@ def test_an_adapter_that_changes_the_base_is_refused(tmp_path):
     shape = LoraConfig(r=4, target_modules="all-linear", init_lora_weights="pissa")
     with pytest.raises(ModelError, match="initialized by pissa"):
         SharedRoles.build(tiny_causal_lm(), new_adapter=shape)
+
+
+def disturbed(folders, **options):
+    """Roles whose adapters, policy and value alike, are far from where they start."""
+    roles = build(folders, **options)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in roles.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return roles
+
+
+def outputs_and_gradients(roles):
+    output = roles(sequences())
+    weights = torch.linspace(-1, 2, output.values.numel()).view_as(output.values)
+    ((output.logprobs * weights[:, 1:]).sum() + (output.values * weights).sum()).backward()
+    return [
+        *output[:3],
+        *(parameter.grad for parameters in roles.role_parameters().values() for parameter in parameters),
+    ]
+
+
+@pytest.mark.parametrize("layers", [3, 2, 1])
+def test_policy_and_value_in_one_pass_are_what_they_are_one_after_the_other(folders, layers):
+    together = disturbed(folders, policy_layers=layers, value_layers=layers)
+    apart = disturbed(folders, policy_layers=layers, value_layers=layers)
+    assert together._together
+    apart._together = False
+    for ours, expected in zip(outputs_and_gradients(together), outputs_and_gradients(apart), strict=True):
+        assert expected.abs().sum() > 0
+        torch.testing.assert_close(ours, expected, atol=1e-6, rtol=1e-5)
+    assert not any(hasattr(layer, "together") for layer in together._tuner_layers)
+
+
+def test_roles_of_other_depths_or_other_layers_run_one_after_the_other(folders):
+    assert not build(folders, policy_layers=2, value_layers=3)._together
+    policy_on_some = LoraConfig(r=4, target_modules=["q_proj", "v_proj"])
+    roles = SharedRoles.build(tiny_causal_lm(), reward_adapters=[str(folders / "reward")], new_adapter=policy_on_some)
+    assert not roles._together
+    assert roles(sequences()).values.shape == (2, 5)
