@@ -18,13 +18,16 @@ export const unsent = () => pending;
 
 export function send(answer) {
   if (page.busy || !page.item) return;
-  const facts = { item: page.item, answer, submission: crypto.randomUUID(), ...times() };
+  const facts = { item: page.item, answer, submission: newId(), ...times() };
   pending = { many: ranks(), since: Date.now(), facts };
   keep("pending", pending);
   wait = FIRST_WAIT;
   happened("answered", answer);
   attempt();
 }
+
+// crypto.randomUUID is there only on HTTPS and on localhost.
+const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 export function attempt() {
   if (!pending) return;

@@ -3,11 +3,12 @@
 
 import { start } from "./clock.js";
 import { button, field, one } from "./dom.js";
-import { load } from "./form.js";
+import { load, tell } from "./form.js";
 import { happened, page, ranks } from "./page.js";
 import { attempt, heard, unsent } from "./sending.js";
 
 const SELDOM = 80, SERVE_AGAIN_AFTER = 3_000;
+const LOOK_WHO_IS_HERE = 20_000; // an item is kept for somebody who is there, not for a tab that was left alone
 const seen = {};
 let drawing = 0, asked = false, begun = false;
 
@@ -87,5 +88,6 @@ function often() {
 
 export function watch() {
   setInterval(look, SELDOM);
+  setInterval(() => tell(), LOOK_WHO_IS_HERE);
   requestAnimationFrame(often);
 }
