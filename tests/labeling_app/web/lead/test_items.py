@@ -51,7 +51,7 @@ def items(site: Site) -> list[Item]:
     [
         ("rows.jsonl", JSONL),
         ("rows.json", json.dumps(ROWS, indent=1).encode()),
-        ("rows.jsonl.gz", gzip.compress(JSONL)),
+        ("rows.jsonl.gz", gzip.compress(JSONL, mtime=0)),
         ("rows.csv", csv()),
         ("rows.parquet", parquet()),
     ],
@@ -128,7 +128,7 @@ def test_bad_rows_are_listed_and_nothing_is_imported_unless_they_are_left_out(si
         ("rows.parquet", b"PAR1 nonsense", "rows.parquet"),
         ("rows.jsonl", b"", "There are no rows."),
         ("rows.jsonl.gz", b"not packed", "can't be unpacked"),
-        ("rows.jsonl.gz", gzip.compress(JSONL)[:10] + b"\xff" * 60, "can't be unpacked"),
+        ("rows.jsonl.gz", gzip.compress(JSONL, mtime=0)[:10] + b"\xff" * 60, "can't be unpacked"),
         ("rows.csv", b"prompt,responses\np," + b"[" * 100_000, "responses"),
         ("rows.jsonl", b'{"prompt": "p", "responses": ' + b"[" * 100_000, "nested"),
         ("rows.jsonl", b'{"prompt": "p", "responses": ["a", "b"], "more": ' + b"[" * DEEP + b"]" * DEEP + b"}", "deep"),
@@ -182,7 +182,7 @@ def test_nothing_and_an_unknown_kind_are_refused(site: Site) -> None:
 def test_a_file_that_is_very_large_unpacked_is_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "LARGEST_UNPACKED", 1_000_000)
     project = a_project(site.database)
-    answer = upload(site.session("dora"), project, "rows.jsonl.gz", gzip.compress(b" " * 1_000_001))
+    answer = upload(site.session("dora"), project, "rows.jsonl.gz", gzip.compress(b" " * 1_000_001, mtime=0))
     assert answer.status_code == 400 and "when it is unpacked" in seen(answer).words
 
 
