@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 from sqlalchemy import select
 
 from labeling_app.store.tables import Assignment, Draft, Item, Label
 from tests.labeling_app.made import a_project
-from tests.labeling_app.web.browsing import Annotator, chromium
+from tests.labeling_app.web.browsing import Annotator
 from tests.labeling_app.web.running import Server, account, running
 
 pytestmark = pytest.mark.slow
@@ -27,12 +27,6 @@ HOSTILE = [
     "```python\nprint('code')\n```\n\n| a | b |\n| - | - |\n| 1 | 2 |\n\n**unclosed *marks `here",
     "long " * 20_000,
 ]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright, chromium(playwright) as browser:
-        yield browser
 
 
 @pytest.fixture

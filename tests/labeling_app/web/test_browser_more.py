@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 from sqlalchemy import select
 
 from labeling_app.store.tables import Assignment, ItemKind, Label
 from labeling_app.work.notes import reply
 from tests.labeling_app.made import a_lead, a_project, checks, publish
-from tests.labeling_app.web.browsing import Annotator, chromium
+from tests.labeling_app.web.browsing import Annotator
 from tests.labeling_app.web.running import Server, account, running
 
 pytestmark = pytest.mark.slow
@@ -23,12 +23,6 @@ CHAT = [
     {"role": "user", "content": "Review a film."},
 ]
 TEXTS = ["The gorgeous camera work lifts a story.", "The dull camera work lifts no story."]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright, chromium(playwright) as browser:
-        yield browser
 
 
 @pytest.fixture

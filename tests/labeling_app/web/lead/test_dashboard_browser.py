@@ -4,22 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 from sqlalchemy import select
 
 from labeling_app.store.tables import Decision, Role
 from tests.labeling_app.judged import choice, judge
 from tests.labeling_app.made import a_project, add_items, people, some_items
-from tests.labeling_app.web.browsing import Annotator, chromium
+from tests.labeling_app.web.browsing import Annotator
 from tests.labeling_app.web.running import Server, account, running
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright, chromium(playwright) as browser:
-        yield browser
 
 
 @pytest.fixture

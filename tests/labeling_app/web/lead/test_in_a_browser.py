@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from labeling_app.store.tables import Role
-from tests.labeling_app.web.browsing import PATIENCE_MS, Annotator, chromium
+from tests.labeling_app.web.browsing import PATIENCE_MS, Annotator
 from tests.labeling_app.web.running import PASSWORD, Server, account, running
 
 pytestmark = pytest.mark.slow
@@ -21,12 +21,6 @@ LOOKS = {
     "-dark": {"viewport": {"width": 1280, "height": 860}, "color_scheme": "dark"},
     "-phone": {"viewport": {"width": 390, "height": 844}},
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright, chromium(playwright) as browser:
-        yield browser
 
 
 @pytest.fixture
