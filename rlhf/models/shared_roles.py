@@ -77,9 +77,9 @@ class SharedRoles(Roles):
         self._tops = {depth: DecoderTop(decoder, depth) for depth in self.kept.values()}
         self._fix_trainable_parameters()
         fuse_lora(model)
+        self.eval()  # before it is asked: an adapter's dropout, which PPO never uses, would keep the roles apart
         self._tuner_layers = tuner_layers(model)
         self._together = policy_layers == value_layers and can_answer_together(self._tuner_layers, POLICY, VALUE)
-        self.eval()
         check_logprobs(model)
         for depth in self._tops:
             check_trunk(model, depth)

@@ -100,6 +100,11 @@ def test_policy_and_value_in_one_pass_are_what_they_are_one_after_the_other(fold
     assert not any(hasattr(layer, "together") for layer in together._tuner_layers)
 
 
+def test_an_adapters_dropout_does_not_keep_the_roles_apart():
+    shape = LoraConfig(r=4, target_modules="all-linear", lora_dropout=0.5)
+    assert SharedRoles.build(tiny_causal_lm(), new_adapter=shape)._together
+
+
 def test_roles_of_other_depths_or_other_layers_run_one_after_the_other(folders):
     assert not build(folders, policy_layers=2, value_layers=3)._together
     policy_on_some = LoraConfig(r=4, target_modules=["q_proj", "v_proj"])

@@ -140,16 +140,24 @@ class OnPolicyTrainer(SavesWholeCheckpoints):
     # Optimization by role.
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """One optimizer with a group of parameters for each role."""
+        """One optimizer with a group of parameters for each role; two where some of them don't decay."""
         if self.optimizer is None:
             optimizer_class, options = self.get_optimizer_cls_and_kwargs(self.args)
-            groups = [
-                {"params": parameters, "lr": self._rates()[role], "weight_decay": self.args.weight_decay}
-                for role, parameters in self.roles.role_parameters().items()
-            ]
-            self.optimizer = optimizer_class(groups, **options)
+            self.optimizer = optimizer_class(self._groups(), **options)
         optimizer: torch.optim.Optimizer = self.optimizer
         return optimizer
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """As in the Trainer, weight decay leaves norms and biases alone."""
+        decay, names = self.args.weight_decay, set(self.get_decay_parameter_names(self.roles))
+        kept = {id(parameter) for name, parameter in self.roles.named_parameters() if name not in names and decay}
+        groups = []
+        for role, parameters in self.roles.role_parameters().items():
+            parts = [p for p in parameters if id(p) not in kept], [p for p in parameters if id(p) in kept]
+            for part, part_decay in zip(parts, (decay, 0.0), strict=True):
+                if part:
+                    groups.append({"params": part, "lr": self._rates()[role], "weight_decay": part_decay})
+        return groups
 
     def _rates(self) -> dict[str, float]:
         """The initial learning rate of each role."""
@@ -162,8 +170,8 @@ class OnPolicyTrainer(SavesWholeCheckpoints):
         base_rates = getattr(self.lr_scheduler, "base_lrs", None)
         if checkpoint is None or base_rates is None or self.optimizer is None:
             return
-        for at, (group, rate) in enumerate(zip(self.optimizer.param_groups, self._rates().values(), strict=False)):
-            if base_rates[at] != rate:
+        for at, (group, ours) in enumerate(zip(self.optimizer.param_groups, self._groups(), strict=False)):
+            if base_rates[at] != (rate := ours["lr"]):
                 group["lr"] *= rate / base_rates[at] if base_rates[at] > 0 else 1.0
                 group["initial_lr"] = base_rates[at] = rate
 

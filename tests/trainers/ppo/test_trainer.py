@@ -14,7 +14,7 @@ from rlhf.models.shared_roles import SharedRoles
 from rlhf.trainers.ppo.advantages import masked_mean
 from rlhf.trainers.ppo.config import PPOConfig
 from tests.tiny import tiny_causal_lm
-from tests.trainers.ppo.setup import count_a, ppo_trainer, shared_roles, weights_of
+from tests.trainers.ppo.setup import count_a, ppo_trainer, separate_roles, shared_roles, weights_of
 
 
 class Steps(TrainerCallback):
@@ -173,6 +173,22 @@ def test_a_resume_takes_a_new_learning_rate_and_kl_coefficient(tmp_path):
     again.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-4"))
     assert steps.logs[0]["lr"] == pytest.approx(1e-5) and steps.logs[0]["objective/kl_coef"] == 0.5
     assert [group["lr"] for group in again.optimizer.param_groups] == pytest.approx([1e-5, 2e-5])
+
+
+def test_weight_decay_leaves_norms_and_biases_alone(tmp_path):
+    roles = separate_roles()
+    options = {"weight_decay": 0.1, "value_learning_rate": 5e-4, "save_strategy": "steps", "save_steps": 4}
+    trainer = ppo_trainer(tmp_path, roles, **options)
+    trainer.train()
+    groups = [(group["lr"], group["weight_decay"]) for group in trainer._groups()]
+    assert groups == [(1e-3, 0.1), (1e-3, 0.0), (5e-4, 0.1), (5e-4, 0.0)]
+    names = {id(parameter): name for name, parameter in roles.named_parameters()}
+    alone = {names[id(p)] for group in trainer.optimizer.param_groups[1::2] for p in group["params"]}
+    assert alone == {name for name in names.values() if "norm" in name or name.endswith("bias")}
+    again = ppo_trainer(tmp_path, separate_roles(), **options)
+    again.train(resume_from_checkpoint=str(tmp_path / "checkpoint-4"))
+    for ours, expected in zip(again.roles.parameters(), roles.parameters(), strict=True):
+        assert torch.equal(ours, expected)
 
 
 def test_a_run_by_epochs_ends_with_a_rollout(tmp_path):
