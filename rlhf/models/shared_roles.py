@@ -229,10 +229,10 @@ class SharedRoles(Roles):
 
     @property
     def depth_above_sampled_states(self) -> int | None:
-        # Merged adapters compute the same as adapters beside the base in float32 only.
-        exact = self.dtype == torch.float32
+        # A merged adapter computes the same as one beside the base in float32 only; the bare base always does.
+        same = self.dtype == torch.float32 or self.beneath["policy"] is None
         alone = "value" not in self.kept or self.beneath["value"] != self.beneath["policy"]
-        return self.kept.get("policy") if exact and alone else None
+        return self.kept.get("policy") if same and alone else None
 
     @torch.no_grad()
     def reward_scores(self, batches: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> RewardReading:

@@ -36,9 +36,9 @@ from rlhf.trainers.ppo.scoring import Scorer, Scores, ask, completions_of
 
 # Held-out prompts have random numbers of their own, the same at every evaluation: figures differ by the policy alone.
 EVALUATION_STREAM = 2**32
-# The largest difference between two log-probabilities of a token, in nats, that rounding in float32 explains; and how
-# many responses of a rollout are looked at.
-SAMPLING_TOLERANCE, PROBED_RESPONSES = 1e-4, 4
+# The difference between two log-probabilities of a token, in nats, that rounding explains: in float32 the largest one,
+# in half precision their mean; and how many responses of a rollout are looked at.
+SAMPLING_TOLERANCE, HALF_PRECISION_TOLERANCE, PROBED_RESPONSES = 1e-4, 0.05, 4
 
 
 class PPOTrainer(OnPolicyTrainer):
@@ -79,7 +79,7 @@ class PPOTrainer(OnPolicyTrainer):
         self.judges = list(judges)
         self.pretraining = pretraining
         self.shaper = ScoreShaper(args.use_score_scaling, args.use_score_norm, args.score_clip)
-        self._sampling_is_exact = False  # as the last rollout showed
+        self._sampling_is_exact = self._states_hold = False  # as the last rollout showed
         self.stop_token_ids = stop_token_ids(args, processing_class)
         super().__init__(roles, args, processing_class, train_dataset, eval_dataset, callbacks)
         self._budget = None if args.kl_budget is None else KLBudget(args.kl_budget, args.steps_per_rollout)
@@ -116,6 +116,7 @@ class PPOTrainer(OnPolicyTrainer):
         # 3. Reference and value run over them; the policy too, unless sampling has given its log-probabilities exactly.
         sampled = sampled_logprobs(generations, mask)
         self._sampling_is_exact = self._rollouts_made > 0 and self._probe_sampling(sequences, sampled)
+        self._states_hold = self._sampling_is_exact or self._probe_states(sequences)
         outputs = self._run_roles(sequences, sampled, scores)
         logprobs, values = outputs.logprobs, outputs.values
         if not self._sampling_is_exact:
@@ -164,7 +165,7 @@ class PPOTrainer(OnPolicyTrainer):
 
         Sequences of similar length go together, without their padding.
         """
-        if not self._sampling_is_exact:
+        if not self._states_hold:
             sequences = sequences.with_trunk({})
         sequences = with_states(sequences, "value", scores.value_states)
         outputs = RoleOutputs.empty(sequences)
@@ -223,6 +224,19 @@ class PPOTrainer(OnPolicyTrainer):
         if exact:
             self.meter.add("policy/sampling_gap", gap, mask)
         return exact
+
+    def _probe_states(self, sequences: Sequences) -> bool:
+        """Whether states that were kept while sampling in half precision give the log-probabilities of a whole forward.
+
+        They do up to rounding, as any two forwards of different shapes. It is seen on a few responses.
+        """
+        if self.roles.dtype == torch.float32 or "policy" not in sequences.trunk:
+            return False
+        ids = sequences.input_ids
+        part = sequences.select(torch.arange(min(PROBED_RESPONSES, len(ids)), device=ids.device))
+        kept, whole = self.roles.policy_logprobs(part), self.roles.policy_logprobs(part.with_trunk({}))
+        gap = masked_mean((kept - whole).abs(), part.response_mask, self._sum_over_processes)
+        return float(gap) <= HALF_PRECISION_TOLERANCE
 
     def _move_reference(self) -> None:
         """Let the reference follow the policy, where that is asked for, at the rollouts that it falls on."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from datasets import Dataset
-from peft import LoraConfig
+from peft import LoraConfig, PeftModel
 
 from rlhf.generation import generate
 from rlhf.models.load import ModelOptions
@@ -35,10 +35,11 @@ def reward(tmp_path: Path) -> str:
     return str(tmp_path / "reward")
 
 
-def build(folder: Path, reward: str, layers: int | None = 1) -> PPOTrainer:
+def build(folder: Path, reward: str, layers: int | None = 1, dtype=torch.float32, sft: str | None = None) -> PPOTrainer:
     """8 prompts a rollout, scored by a reward role, from which the value role starts."""
     roles = SharedRoles.build(
-        tiny_causal_lm(),
+        tiny_causal_lm().to(dtype),
+        sft_adapter=sft,
         reward_adapters=[reward],
         new_adapter=LoraConfig(r=4, target_modules="all-linear"),
         policy_layers=layers,
@@ -156,6 +157,54 @@ def test_the_lowest_layer_runs_for_prompts_reward_and_probe_only(tmp_path, rewar
     count = Count(decoder_of(bare(trainer.roles.model)).layers[0])
     trainer.roll_out(rows_of(trainer))
     assert count.wide == expected
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_in_bfloat16_a_rollout_with_them_is_the_rollout_without_up_to_rounding(tmp_path, reward, layers):
+    rollouts = []
+    for again in (False, True):
+        trainer = build(tmp_path, reward, layers, torch.bfloat16)
+        half_in_other_tokens(trainer)
+        if again:
+            trainer._run_roles = without_states(trainer)
+        rollouts.append(trainer.roll_out(rows_of(trainer)))
+        assert trainer._states_hold and not trainer._sampling_is_exact
+        with torch.no_grad():  # what is learned on is what was read
+            output = trainer.roles(rollouts[-1].sequences)
+        torch.testing.assert_close(output.logprobs, rollouts[-1].logprobs, atol=1e-5, rtol=1e-5)
+    with_states, fresh = rollouts
+    assert torch.equal(with_states.sequences.input_ids, fresh.sequences.input_ids)
+    assert not torch.equal(with_states.sequences.trunk["policy"], fresh.sequences.trunk["policy"])
+    for name in ("logprobs", "values"):
+        torch.testing.assert_close(getattr(with_states, name), getattr(fresh, name), atol=0.05, rtol=0.05)
+
+
+@pytest.mark.parametrize("wrong", ["shifted", "of other texts"])
+def test_states_that_are_more_than_rounded_are_made_anew(tmp_path, reward, wrong):
+    trainer = build(tmp_path, reward, 1, torch.bfloat16)
+    answer = trainer._answer
+
+    def spoiled(*args, **options):
+        generations = answer(*args, **options)
+        states = [one.states for one in generations]
+        for one, other in zip(generations, states[1:] + states[:1], strict=True):
+            one.states = one.states.roll(1, 0) if wrong == "shifted" else other[: len(one.states)]
+        return generations
+
+    trainer._answer = spoiled
+    rollout = trainer.roll_out(rows_of(trainer))
+    assert not trainer._states_hold
+    fresh = trainer.roles.run_trunk(rollout.sequences.with_trunk({})).trunk["policy"]
+    mask = rollout.sequences.attention_mask
+    torch.testing.assert_close(rollout.sequences.trunk["policy"][mask], fresh[mask], atol=0.05, rtol=0.05)
+
+
+def test_in_bfloat16_they_are_not_kept_above_an_adapter_that_is_merged(tmp_path, reward):
+    shape = LoraConfig(r=4, target_modules="all-linear")
+    PeftModel(tiny_causal_lm(), shape).save_pretrained(tmp_path / "sft")
+    trainer = build(tmp_path, reward, 1, torch.bfloat16, sft=str(tmp_path / "sft"))
+    assert trainer.roles.depth_above_sampled_states is None
+    assert build(tmp_path, reward, 1, sft=str(tmp_path / "sft")).roles.depth_above_sampled_states == 1
 
 
 def only_known_words(trainer: PPOTrainer) -> None:
