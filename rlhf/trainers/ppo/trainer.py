@@ -79,7 +79,8 @@ class PPOTrainer(OnPolicyTrainer):
         self.judges = list(judges)
         self.pretraining = pretraining
         self.shaper = ScoreShaper(args.use_score_scaling, args.use_score_norm, args.score_clip)
-        self._sampling_is_exact = self._states_hold = False  # as the last rollout showed
+        self._sampling_is_exact = False  # as the last rollout showed
+        self._rounded_states_hold: bool | None = None  # as the run's first rollout showed
         self.stop_token_ids = stop_token_ids(args, processing_class)
         super().__init__(roles, args, processing_class, train_dataset, eval_dataset, callbacks)
         self._budget = None if args.kl_budget is None else KLBudget(args.kl_budget, args.steps_per_rollout)
@@ -116,7 +117,8 @@ class PPOTrainer(OnPolicyTrainer):
         # 3. Reference and value run over them; the policy too, unless sampling has given its log-probabilities exactly.
         sampled = sampled_logprobs(generations, mask)
         self._sampling_is_exact = self._rollouts_made > 0 and self._probe_sampling(sequences, sampled)
-        self._states_hold = self._sampling_is_exact or self._probe_states(sequences)
+        if self._rounded_states_hold is None:
+            self._rounded_states_hold = self._probe_states(sequences)
         outputs = self._run_roles(sequences, sampled, scores)
         logprobs, values = outputs.logprobs, outputs.values
         if not self._sampling_is_exact:
@@ -165,7 +167,7 @@ class PPOTrainer(OnPolicyTrainer):
 
         Sequences of similar length go together, without their padding.
         """
-        if not self._states_hold:
+        if not (self._sampling_is_exact or self._rounded_states_hold):
             sequences = sequences.with_trunk({})
         sequences = with_states(sequences, "value", scores.value_states)
         outputs = RoleOutputs.empty(sequences)
@@ -228,7 +230,8 @@ class PPOTrainer(OnPolicyTrainer):
     def _probe_states(self, sequences: Sequences) -> bool:
         """Whether states that were kept while sampling in half precision give the log-probabilities of a whole forward.
 
-        They do up to rounding, as any two forwards of different shapes. It is seen on a few responses.
+        They do up to rounding, as any two forwards of different shapes. It is seen on a few responses, once in a run:
+        in a resumed one too the same forwards have to be spared.
         """
         if self.roles.dtype == torch.float32 or "policy" not in sequences.trunk:
             return False
@@ -350,10 +353,12 @@ class PPOTrainer(OnPolicyTrainer):
 
     def loop_state(self) -> dict[str, Any]:
         seen = None if self._budget is None else self._budget.seen
-        return {**super().loop_state(), "scores": self.shaper.state(), "kl_seen": seen}
+        own = {"scores": self.shaper.state(), "kl_seen": seen, "rounded_states_hold": self._rounded_states_hold}
+        return super().loop_state() | own
 
     def load_loop_state(self, state: dict[str, Any]) -> None:
         super().load_loop_state(state)
         self.shaper.load_state(state["scores"])
+        self._rounded_states_hold = state.get("rounded_states_hold")
         if self._budget is not None:
             self._budget.seen = state["kl_seen"]

@@ -1,5 +1,6 @@
 """What sampling and scoring have computed of the frozen layers isn't computed again."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -168,7 +169,7 @@ def test_in_bfloat16_a_rollout_with_them_is_the_rollout_without_up_to_rounding(t
         if again:
             trainer._run_roles = without_states(trainer)
         rollouts.append(trainer.roll_out(rows_of(trainer)))
-        assert trainer._states_hold and not trainer._sampling_is_exact
+        assert trainer._rounded_states_hold and not trainer._sampling_is_exact
         with torch.no_grad():  # what is learned on is what was read
             output = trainer.roles(rollouts[-1].sequences)
         torch.testing.assert_close(output.logprobs, rollouts[-1].logprobs, atol=1e-5, rtol=1e-5)
@@ -193,10 +194,23 @@ def test_states_that_are_more_than_rounded_are_made_anew(tmp_path, reward, wrong
 
     trainer._answer = spoiled
     rollout = trainer.roll_out(rows_of(trainer))
-    assert not trainer._states_hold
+    assert trainer._rounded_states_hold is False
     fresh = trainer.roles.run_trunk(rollout.sequences.with_trunk({})).trunk["policy"]
     mask = rollout.sequences.attention_mask
     torch.testing.assert_close(rollout.sequences.trunk["policy"][mask], fresh[mask], atol=0.05, rtol=0.05)
+
+
+def test_in_bfloat16_a_resumed_run_spares_the_same_forwards(tmp_path, reward):
+    trainer = build(tmp_path, reward, 1, torch.bfloat16)
+    trainer.roll_out(rows_of(trainer))
+    resumed = build(tmp_path, reward, 1, torch.bfloat16)
+    resumed.load_loop_state(json.loads(json.dumps(trainer.loop_state())))
+    resumed._probe_states = None  # is not asked again
+    resumed.roles.load_state_dict(trainer.roles.state_dict())
+    ours, expected = resumed.roll_out(rows_of(resumed)), trainer.roll_out(rows_of(trainer))
+    assert torch.equal(ours.sequences.trunk["policy"], expected.sequences.trunk["policy"])
+    for name in ("logprobs", "values", "advantages", "returns"):
+        assert torch.equal(getattr(ours, name), getattr(expected, name))
 
 
 def test_in_bfloat16_they_are_not_kept_above_an_adapter_that_is_merged(tmp_path, reward):
