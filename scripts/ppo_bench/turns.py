@@ -89,12 +89,14 @@ class TurnTaker:
             RlhfError: a process failed, or two sides did work that can't be compared.
         """
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, TextColumn("{task.fields[left]} left"), console=self.console) as progress:
+        columns = (*columns, TextColumn("{task.fields[left]} left"))
+        # Drawn at each rollout only: what wakes up beside two threads that wait for each other slows the measured one.
+        with Progress(*columns, console=self.console, auto_refresh=False) as progress:
             bar = progress.add_task("", total=len(turns) * self.rollouts, left="?")
             for number, turn in enumerate(turns):
                 self._take(turn, turns[number + 1 :], progress, bar)
                 left = shown(seconds_left(turns[number + 1 :], self._seen))
-                progress.update(bar, completed=(number + 1) * self.rollouts, left=left)
+                progress.update(bar, completed=(number + 1) * self.rollouts, left=left, refresh=True)
                 after_each()
 
     def _take(self, turn: Turn, rest: Sequence[Turn], progress: Progress, bar: TaskID) -> None:
@@ -106,7 +108,7 @@ class TurnTaker:
         def show(advance: int = 1) -> None:
             expected, later = seconds_left([turn], self._seen), seconds_left(rest, self._seen)
             left = None if expected is None or later is None else later + max(expected - time.monotonic() + started, 0)
-            progress.update(bar, advance=advance, left=shown(left))
+            progress.update(bar, advance=advance, left=shown(left), refresh=True)
 
         progress.update(bar, description=f"round {turn.round}: {VARIANTS[turn.variant]}")
         show(advance=0)
