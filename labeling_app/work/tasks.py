@@ -22,7 +22,8 @@ class Progress:
 
     Attributes:
         mine: what this person has answered, hidden checks among it: a count that stood still would give them away.
-        team: judgements of all that fill a slot.
+        team: judgements of the others that fill a slot, and all of this person's, for the same reason; never more than
+            `wanted`.
         wanted: judgements that the project wants.
         seconds_per_item: this person's median over the last answers; None unless the project shows the pace.
     """
@@ -96,9 +97,11 @@ def task_of(session: Session, assignment: Assignment, seat: Seat, progress: Prog
 
 def progress_of(session: Session, project: Project, member: Member) -> Progress:
     """Counts that are kept beside the log, so that no page has to count it."""
-    team = session.scalar(select(func.sum(Member.done)).where(Member.project_id == project.id)) or 0
+    of_others = Member.project_id == project.id, Member.user_id != member.user_id
+    others = session.scalar(select(func.sum(Member.done)).where(*of_others)) or 0
+    team = min(int(others) + member.answered, project.slots_total)
     pace = _pace(session, member) if settings_of(project).show_pace else None
-    return Progress(member.answered, int(team), project.slots_total, pace)
+    return Progress(member.answered, team, project.slots_total, pace)
 
 
 def newest_guideline(session: Session, project_id: int) -> tuple[int | None, int]:

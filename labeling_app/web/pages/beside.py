@@ -20,6 +20,7 @@ def guidelines(database: Database, told: Sent) -> tuple[dict[str, Any], str]:
     changes = [] if current.consented else changes_since(database, told.user, told.project)
     panel = {
         "kind": "guidelines",
+        "id": current.id,
         "version": current.version,
         "consented": current.consented,
         "changes": [[line.kind, line.text] for line in changes],

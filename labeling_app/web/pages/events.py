@@ -17,7 +17,7 @@ from labeling_app.web.pages.layout import Page
 from labeling_app.web.pages.sent import Sent, sent
 from labeling_app.web.pages.view import View, feedback_state, in_json, no_project, view_of
 from labeling_app.work.claims import last_finished, next_task, renew, reopen
-from labeling_app.work.consent import consent, current_guidelines
+from labeling_app.work.consent import consent
 from labeling_app.work.drafts import save_draft
 from labeling_app.work.labels import submit_and_next
 from labeling_app.work.notes import unread_replies
@@ -59,7 +59,7 @@ class Events:
             self.guidelines, inputs, [page.machinery.panel, page.panels.guidelines], trigger_mode="once", **QUIET
         )
         verbs["draft"].click(self.keep_draft, inputs, None, trigger_mode="always_last", **QUIET)
-        page.machinery.timer.tick(self.still_there, inputs, page.machinery.news, **QUIET)
+        verbs["stay"].click(self.stay, inputs, page.machinery.news, trigger_mode="once", **QUIET)
         _root().load(self.open, inputs, [page.top.project, page.machinery.news, *self.whole], **QUIET)
 
     def on(self, event: Callable[..., Any], verb: Callable[[Sent], View | str], outputs: Sequence[Any]) -> None:
@@ -68,7 +68,7 @@ class Events:
         def handle(project: int, facts: str, request: gr.Request) -> Values:
             told = sent(project, facts, request)
             try:
-                return self.shown(verb(told), outputs)
+                return self.shown(verb(told), outputs, told.user)
             except LabelingError as error:
                 return _refused(error, told, outputs)
 
@@ -102,11 +102,15 @@ class Events:
             projects = open_projects(self.database, told.user)
             news: dict[str, Any] = {"leads": leads(self.database, told.user)}
             if not projects:
-                return [gr.update(choices=[], value=None), in_json(news), *self.shown(no_project(), self.whole)]
+                return [
+                    gr.update(choices=[], value=None),
+                    in_json(news),
+                    *self.shown(no_project(), self.whole, told.user),
+                ]
             chosen = next((line for line in projects if line.held), projects[0]).id
             choices = [(line.name, line.id) for line in projects]
             news["unread"] = unread_replies(self.database, told.user, chosen)
-            shown = self.shown(self.serve(Sent(told.user, chosen, {})), self.whole)
+            shown = self.shown(self.serve(Sent(told.user, chosen, {})), self.whole, told.user)
             return [gr.update(choices=choices, value=chosen), in_json(news), *shown]
         except LabelingError as error:
             return [gr.skip(), gr.skip(), *_refused(error, told, self.whole)]
@@ -144,7 +148,8 @@ class Events:
         return view_of(reopen(self.database, told.user, told.assignment))
 
     def consent(self, told: Sent) -> View:
-        consent(self.database, told.user, current_guidelines(self.database, told.user, told.project).id)
+        """Agree to the version that the page shows; a newer one has to be read first."""
+        consent(self.database, told.user, int(told.number("guideline")))
         return self.serve(told)
 
     # Others.
@@ -164,23 +169,23 @@ class Events:
             with suppress(LabelingError):
                 save_draft(self.database, told.user, told.assignment, told.table("draft"))
 
-    def still_there(self, project: int, facts: str, request: gr.Request) -> str:
-        """A longer lease, while somebody is there: a tab that was left alone gives its item back. And what is new."""
+    def stay(self, project: int, facts: str, request: gr.Request) -> str:
+        """Somebody is there, says their page: a longer lease, and what is new."""
         told = sent(project, facts, request)
         with suppress(LabelingError):
-            if told.is_first_answer and told.facts.get("here"):
+            if told.is_first_answer:
                 renew(self.database, told.user, told.assignment)
         try:
             return in_json({"unread": unread_replies(self.database, told.user, told.project)})
         except LabelingError:
             return in_json({})
 
-    def shown(self, view: View | str, outputs: Sequence[Any]) -> Values:
+    def shown(self, view: View | str, outputs: Sequence[Any], person: int) -> Values:
         """What goes to the outputs; where there is no item, those of an item stay as they are."""
         if isinstance(view, str):
             return [view, *[gr.skip()] * (len(outputs) - 1)]
         values: dict[Any, Any] = {
-            self.page.machinery.state: view.told(),
+            self.page.machinery.state: view.told(person),
             self.page.bar.saved: view.saved,
             self.page.top.progress: view.progress,
         }
@@ -202,6 +207,7 @@ def _refused(error: LabelingError, told: Sent, outputs: Sequence[Any]) -> Values
     refused = {
         "refused": in_words(error),
         "submission": told.text("submission"),
+        "person": told.user,
         "again": isinstance(error, Unavailable),
     }
     saved = f"**Not saved.** {in_words(error)}" if told.text("submission") else in_words(error)

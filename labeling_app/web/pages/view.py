@@ -42,9 +42,9 @@ class View:
     saved: str = ""
     ranks: bool = False
 
-    def told(self) -> str:
-        """The state for the page's script."""
-        return in_json(self.state | {"item": self.item})
+    def told(self, person: int) -> str:
+        """The state for the page's script, which keeps nothing of one person for another."""
+        return in_json(self.state | {"item": self.item, "person": person})
 
 
 def in_json(state: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 from sqlalchemy import select
 
+from labeling_app.accounts.people import find_person
 from labeling_app.store.tables import Assignment, ItemKind, Label
 from labeling_app.work.notes import reply
 from tests.labeling_app.made import a_lead, a_project, checks, publish
@@ -205,7 +206,8 @@ def test_a_reminder_to_rest(server, ana):
     ana.drawn("")
     expect(ana.at("rest")).to_have_count(0)
     ana.page.evaluate(
-        "sessionStorage.setItem('labeling:work', JSON.stringify({since: Date.now() - 51 * 60000, until: Date.now()}))"
+        "name => sessionStorage.setItem(name, JSON.stringify({since: Date.now() - 51 * 60000, until: Date.now()}))",
+        f"labeling:{find_person(server.database, None, 'ana')}:work",
     )
     ana.says("rest", "worked for 51 minutes")
     ana.picture("rest")

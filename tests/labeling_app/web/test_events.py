@@ -127,7 +127,7 @@ def test_a_page_of_before_a_restart_goes_on(server):
 def forged(held: Task) -> str:
     """Everything that an event could want, about another's item."""
     said = {"answer": {"kind": "choice", "strength": 3}, "submission": "forged", "seconds": 1}
-    more = {"draft": {"rationale": "mine now"}, "question": "whose is it?", "here": True, "before": 10**6}
+    more = {"draft": {"rationale": "mine now"}, "question": "whose is it?", "before": 10**6}
     return json.dumps({"item": str(held.assignment_id)} | said | more)
 
 

@@ -216,7 +216,6 @@ def forged(house: House, event: Event, item: str, answer: object = None, submiss
         "selected": answer,
         "submission": submission or f"forged {event.number} {item}",
         "seconds": 1,
-        "here": True,
         "by_enter": False,
         "draft": {"rationale": "forged"},
         "question": "forged",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 from sqlalchemy import select
@@ -9,7 +10,7 @@ from sqlalchemy import select
 from labeling_app.accounts.people import find_person
 from labeling_app.lead.questions import inbox
 from labeling_app.store import Database
-from labeling_app.store.tables import Draft, ItemKind, Label, Role
+from labeling_app.store.tables import Assignment, Consent, Draft, ItemKind, Label, Role
 from labeling_app.work.notes import ask, reply
 from tests.labeling_app.made import a_lead, a_project, checks, publish
 from tests.labeling_app.web.at_the_page import Desk
@@ -170,7 +171,7 @@ def test_new_guidelines_are_shown_with_what_changed(server, store):
     assert desk.state["phase"] == "consent"
     desk.click("do-read-guidelines")
     assert (desk.panel["consented"], desk.panel["changes"]) == (False, []) and "Be kind." in desk.shown["guidelines"]
-    desk.click("agree")
+    desk.click("agree", guideline=desk.panel["id"])
     assert desk.state["phase"] == "work"
     publish(store, desk.shown["project"], "# Rules\n\nBe kinder.")
     assert "guidelines have changed" in desk.say(FIRST, "too early")["saved"]
@@ -181,9 +182,44 @@ def test_new_guidelines_are_shown_with_what_changed(server, store):
         ["removed", "Be kind."],
         ["added", "Be kinder."],
     ]
-    desk.click("agree")
+    desk.click("agree", guideline=desk.panel["id"])
     desk.say(FIRST)
     assert len(labels(store, desk)) == 1
+
+
+def test_one_agrees_to_what_one_has_read(server, store):
+    desk = at_page(server, items=1, guidelines="Be kind.")
+    desk.click("do-read-guidelines")
+    read = desk.panel["id"]
+    newer = publish(store, desk.shown["project"], "Be kinder.")
+    changed = desk.click("agree", guideline=read)
+    assert "There is a newer version of the guidelines" in json.loads(changed["state"])["refused"]
+    with store.read() as session:
+        assert session.scalars(select(Consent).where(Consent.guideline_id.in_((read, newer)))).all() == []
+    desk.click("do-read-guidelines")
+    desk.click("agree", guideline=desk.panel["id"])
+    assert desk.state["phase"] == "work"
+
+
+def test_a_state_says_whose_it_is(server, store):
+    desk = at_page(server, items=1)
+    ana = find_person(store, None, "ana")
+    assert desk.state["person"] == ana
+    desk.say({"kind": "choice", "strength": 30}, "refused")
+    assert "refused" in desk.state and desk.state["person"] == ana
+
+
+def test_staying_keeps_the_item(server, store):
+    desk = at_page(server, items=1)
+    held = int(desk.state["item"])
+
+    def lease() -> datetime:
+        with store.read() as session:
+            return session.get_one(Assignment, held).lease_until
+
+    before = lease()
+    assert "unread" in json.loads(desk.click("do-stay")["news"])
+    assert lease() > before
 
 
 def test_a_ranking_has_its_own_event(server, store):

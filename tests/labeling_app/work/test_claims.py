@@ -200,7 +200,8 @@ def test_gold_items_and_repeats_are_hidden_among_the_work(database):
     (user,) = people(database, 1)
     checks(database, project, [{"kind": "choice", "strength": 1}] * 100, ItemKind.gold)
     for count in range(1, 201):
-        answer(database, user, project)
+        progress = answer(database, user, project).progress
+        assert (progress.mine, progress.team) == (count - 1, count - 1)  # both move, whatever the item was
         with database.read() as session:
             assert session.get_one(Member, (project, user)).answered == count
     with database.read() as session:

@@ -4,7 +4,7 @@ import pytest
 
 from labeling_app.errors import NotAllowed, NotFound, Refused
 from labeling_app.lead.questions import inbox
-from labeling_app.store.tables import Assignment
+from labeling_app.store.tables import Assignment, Member
 from labeling_app.work.consent import consent, current_guidelines
 from labeling_app.work.notes import answered, ask, own_thread, reply, thread, unread_replies
 from labeling_app.work.projects import open_projects
@@ -93,6 +93,10 @@ def test_the_list_of_projects_has_ones_own_progress(database):
     (mine,), (theirs,) = open_projects(database, one), open_projects(database, other)
     assert (mine.progress.mine, mine.progress.team, mine.progress.wanted) == (1, 1, 4)
     assert (theirs.progress.mine, theirs.progress.team) == (0, 1)
+    with database.write() as session:
+        session.get_one(Member, (project, one)).answered = 5  # repeats among them
+    (mine,), (theirs,) = open_projects(database, one), open_projects(database, other)
+    assert (mine.progress.mine, mine.progress.team, theirs.progress.team) == (5, 4, 1)
     assert why(database, one, a_project(database)) == "empty"
 
 

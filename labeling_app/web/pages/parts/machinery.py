@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import gradio as gr
 
 HIDDEN = "machinery"
-RENEW_SECONDS = 60
 # Each is a verb of the page's script: a button that it clicks.
-VERBS = ("send", "send-ranking", "reopen", "draft", "read-guidelines", "read-history", "read-thread", "write")
+VERBS = ("send", "send-ranking", "reopen", "draft", "read-guidelines", "read-history", "read-thread", "write", "stay")
 
 
 @dataclass(frozen=True)
@@ -18,7 +17,6 @@ class Machinery:
     panel: gr.Textbox
     news: gr.Textbox
     verbs: dict[str, gr.Button]
-    timer: gr.Timer
 
 
 def machinery() -> Machinery:
@@ -28,4 +26,4 @@ def machinery() -> Machinery:
             gr.Textbox(label=name, elem_id=name, interactive=False) for name in ("state", "panel", "news")
         )
         verbs = {name: gr.Button(name, elem_id=f"do-{name}") for name in VERBS}
-    return Machinery(facts, state, panel, news, verbs, gr.Timer(RENEW_SECONDS))
+    return Machinery(facts, state, panel, news, verbs)

@@ -38,7 +38,13 @@ window.fetch = async (...args) => {
 
 export async function leave(waiting) {
   if (waiting && !confirm("Your last answer is not saved yet. Log out all the same, and lose it?")) return;
+  try {
+    const answer = await send("/logout", { method: "POST" });
+    if (!answer.ok) throw new Error(String(answer.status));
+  } catch {
+    banner("unreachable", "You are still logged in: the server doesn't answer. Try again.");
+    return;
+  }
   dropAll();
-  await send("/logout", { method: "POST" });
   location.assign("/login?ended=true");
 }

@@ -6,7 +6,7 @@ import { page, ranks, when } from "./page.js";
 
 const MOST_CELLS = 4_000_000;
 export const able = () => "highlights" in CSS;
-let on = Boolean(kept("differs"));
+let on = false;
 
 export function toggle() {
   on = !on;
@@ -71,4 +71,5 @@ function missing(words, others, start, end) {
   return Array.from({ length: end - start }, (_, at) => start + at).filter((at) => !known.has(words[at]));
 }
 
+when("person", () => { on = Boolean(kept("differs")); });
 when("drawn", draw);

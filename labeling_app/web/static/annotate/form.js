@@ -1,6 +1,5 @@
 // What is chosen and typed for the item on the page. It is kept as a draft at every change, and becomes the answer.
 
-import { here } from "./clock.js";
 import { button, fill } from "./dom.js";
 import { drop, keep, kept } from "./kept.js";
 import { happened, page, ranks } from "./page.js";
@@ -53,7 +52,7 @@ export function forget(item) {
 // All that the server may want to know, at all times: events that overlap can't read each other's half.
 export function tell(more = {}) {
   if ("pending" in more) { pending = more.pending; delete more.pending; }
-  fill("facts", JSON.stringify({ item: page.item, draft: form, here: here(), ...(pending || {}), ...more }));
+  fill("facts", JSON.stringify({ item: page.item, draft: form, guideline: page.guideline, ...(pending || {}), ...more }));
 }
 
 // Which side is better: 0 or 1; null for a tie, or where nothing is chosen.

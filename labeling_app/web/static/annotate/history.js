@@ -2,7 +2,7 @@
 
 import { button, make, one } from "./dom.js";
 import { tell } from "./form.js";
-import { page, when } from "./page.js";
+import { moving, when } from "./page.js";
 import { close } from "./panels.js";
 
 let last = null;
@@ -30,7 +30,7 @@ function entry(answer) {
 }
 
 export function again(assignment) {
-  if (page.busy) return;
+  if (!moving()) return;
   close();
   tell({ item: String(assignment) });
   button("do-reopen")?.click();

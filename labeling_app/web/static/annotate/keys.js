@@ -92,7 +92,7 @@ const acts = (target) => {
 
 function handled(target, key) {
   const { phase } = page.state;
-  if (phase === "feedback" && key === "enter") return button("again")?.click(), true;
+  if (phase === "feedback" && key === "enter") return page.busy || button("again")?.click(), true;
   if (opened() && !ANYTIME.has(key)) return false;
   if (!working() && !(ANYTIME.has(key) && !page.busy && phase !== "begin")) return false;
   if (skipping()) {

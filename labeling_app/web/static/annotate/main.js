@@ -8,14 +8,16 @@ import "./guidelines.js";
 import { more } from "./history.js";
 import { explain, skip } from "./keys.js";
 import { prepare, toggle } from "./panels.js";
+import "./project.js";
 import { place } from "./ranking.js";
 import "./rest.js";
 import { choose, isChoice, name } from "./scale.js";
 import { send, unsent } from "./sending.js";
+import "./stay.js";
 import { submit } from "./submit.js";
 import { write } from "./thread.js";
 import "./typed.js";
-import { page, when, working } from "./page.js";
+import { moving, when, working } from "./page.js";
 import { watch } from "./watch.js";
 import { furnish } from "./words.js";
 
@@ -34,9 +36,11 @@ const CLICKS = {
   ask: write,
 };
 
+const MOVES = new Set(["undo", "agree", "again"]);
+
 function clicked(event) {
   const id = event.target.closest?.("button")?.id || "";
-  if (page.busy && id === "undo") event.stopImmediatePropagation(); // first the answer that is on its way
+  if (MOVES.has(id) && !moving() && id !== "again") event.stopImmediatePropagation(); // first what is on its way
   if (CLICKS[id]) CLICKS[id]();
   else if (isChoice(id)) choose(id);
   else if (/^rank-[1-9]$/.test(id)) place(Number(id.slice(5)));
@@ -54,7 +58,7 @@ when("news", (told) => {
 const NEEDED = [
   "top", "again", "work", "prompt", "card-a", "card-b", "card-1", "card-9", "bar", "typed", "scale", "others", "edit", "rationale", "saved",
   "guidelines", "more-history", "question", "ask", "panel-guidelines", "panel-history", "panel-thread", "panel-keys", "differences",
-  "facts", "state", "panel", "news", "do-send", "do-write",
+  "facts", "state", "panel", "news", "do-send", "do-write", "do-stay",
 ];
 
 // Gradio makes its elements in its own time, and not all at once.

@@ -6,12 +6,12 @@ import { start, times } from "./clock.js";
 import { button } from "./dom.js";
 import { forget, tell } from "./form.js";
 import { drop, keep, kept } from "./kept.js";
-import { happened, page, ranks } from "./page.js";
+import { happened, page, ranks, when } from "./page.js";
 
 const FIRST_WAIT = 4_000, LONGEST_WAIT = 15_000, RELOAD_AFTER = 45_000;
 const AGAIN = "Not saved yet, trying again.";
 
-let pending = kept("pending"); // { item, many, since, facts }
+let pending = null; // { many, since, facts }
 let wait = FIRST_WAIT, due = 0;
 
 export const unsent = () => pending;
@@ -66,12 +66,19 @@ export function heard(state) {
 async function check() {
   if (!pending || Date.now() < due) return;
   banner("again", AGAIN);
-  if (Date.now() - pending.since > RELOAD_AFTER && (await answers())) {
-    keep("pending", { ...pending, since: Date.now() });
+  if (Date.now() - pending.since > RELOAD_AFTER && outlives() && (await answers())) {
     location.reload();
     return;
   }
   attempt();
+}
+
+// Whether the answer is there after a reload too.
+function outlives() {
+  const since = Date.now(), { submission } = pending.facts;
+  keep("pending", { ...pending, since });
+  const found = kept("pending");
+  return found?.since === since && found.facts.submission === submission;
 }
 
 // Whether the server is there at all: if it is, and an answer stays away, the page begins anew and sends it again.
@@ -83,5 +90,9 @@ async function answers() {
   }
 }
 
+when("person", () => {
+  pending = kept("pending");
+  tell({ pending: null });
+});
 setInterval(check, 500);
 window.addEventListener("online", () => { due = Math.min(due, Date.now()); });

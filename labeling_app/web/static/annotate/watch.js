@@ -3,14 +3,15 @@
 
 import { start } from "./clock.js";
 import { button, field, one } from "./dom.js";
-import { load, tell } from "./form.js";
+import { load } from "./form.js";
+import { belongsTo } from "./kept.js";
 import { happened, page, ranks } from "./page.js";
 import { attempt, heard, unsent } from "./sending.js";
 
 const SELDOM = 80, SERVE_AGAIN_AFTER = 3_000;
-const LOOK_WHO_IS_HERE = 20_000; // an item is kept for somebody who is there, not for a tab that was left alone
 const seen = {};
 let drawing = 0, asked = false, begun = false;
+let stored = "", repeated = false; // the last answer that was said to be stored, and whether that is only said again
 
 function news(name) {
   const text = field(name)?.value || "";
@@ -30,7 +31,10 @@ function look() {
 }
 
 function receive(state) {
-  if (heard(state)) return;
+  if (state.person && belongsTo(state.person)) happened("person");
+  if (heard(state)) { happened("refused", state); return; }
+  repeated = Boolean(state.stored) && state.stored === stored;
+  stored = state.stored || stored;
   if (state.phase === "feedback") {
     page.state = { ...page.state, ...state };
     page.busy = 0;
@@ -66,7 +70,7 @@ function draw() {
   }
   drawing = 0;
   page.item = item;
-  if (!unsent()) page.busy = 0;
+  if (!unsent() && !repeated) page.busy = 0; // what was asked for since is still on its way
   start();
   show();
   load();
@@ -88,6 +92,5 @@ function often() {
 
 export function watch() {
   setInterval(look, SELDOM);
-  setInterval(() => tell(), LOOK_WHO_IS_HERE);
   requestAnimationFrame(often);
 }
