@@ -87,6 +87,14 @@ def invite(name: Name, db: Url = DEFAULT_DATABASE, address: Address = LOCAL) -> 
     _print_link(commands.opened(db), name, address)
 
 
+@users.command("role")
+def change_role(name: Name, role: Annotated[Role, typer.Argument()], db: Url = DEFAULT_DATABASE) -> None:
+    """Make somebody a lead, or an annotator again."""
+    database = commands.opened(db)
+    people.change_role(database, None, people.find_person(database, None, name), role)
+    console.print(f"{name} is {'a lead' if role is Role.lead else 'an annotator'}.")
+
+
 @users.command()
 def pause(
     name: Name,

@@ -121,6 +121,27 @@ def resume(database: Database, actor_id: int | None, user_id: int) -> None:
         audit.record(session, database.now(), actor_id, "person.resume", person=user_id)
 
 
+@retried
+def change_role(database: Database, actor_id: int | None, user_id: int, role: Role) -> None:
+    """Make somebody a lead, or an annotator again; from now on, whatever page they have open.
+
+    Raises:
+        NotAllowed: the actor is no lead.
+        NotFound: there is no such person.
+        Refused: a lead changes their own role.
+    """
+    with database.write() as session:
+        require_lead(session, actor_id)
+        if actor_id == user_id:
+            raise Refused("You can't change your own role.", remedy="ask another lead.")
+        user = find(session, user_id)
+        if user.role is not role:
+            audit.record(
+                session, database.now(), actor_id, "person.role", person=user_id, role=[user.role.value, role.value]
+            )
+            user.role = role
+
+
 def log_out(database: Database, actor_id: int | None, user_id: int) -> None:
     """End somebody's sessions, on all of their devices; they can log in again.
 

@@ -10,7 +10,7 @@ from labeling_app.errors import NotFound
 from labeling_app.store import Database
 from labeling_app.store.retrying import retried
 from labeling_app.store.tables import Assignment, AssignmentStatus, Member
-from labeling_app.work.seats import Seat, agreement, own, require_open, take_seat
+from labeling_app.work.seats import Seat, own, require_open, take_seat
 from labeling_app.work.supply import IS_OPEN, lease_of, take_next
 from labeling_app.work.tasks import Idle, IdleReason, Task, progress_of, task_of
 
@@ -112,11 +112,6 @@ def last_finished(database: Database, user_id: int, project_id: int) -> int | No
             .limit(1)
         )
         return session.scalars(last).first()
-
-
-def has_consented(session: Session, user_id: int, project_id: int) -> bool:
-    """Whether the person has agreed to the newest guidelines, if there are any."""
-    return agreement(session, user_id, project_id)[2]
 
 
 def _held(session: Session, now: datetime, member: Member) -> Assignment | None:

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
-
 from labeling_app.access import require_user
 from labeling_app.differences import Line, lines_between
 from labeling_app.errors import NotFound, Refused
@@ -12,8 +10,7 @@ from labeling_app.store import Database
 from labeling_app.store.adding import added
 from labeling_app.store.retrying import retried
 from labeling_app.store.tables import Consent, Guideline
-from labeling_app.work.claims import has_consented
-from labeling_app.work.tasks import newest_guideline
+from labeling_app.work.seats import agreement, last_agreed
 
 
 @dataclass(frozen=True)
@@ -36,11 +33,10 @@ def current_guidelines(database: Database, user_id: int, project_id: int) -> Gui
     with database.read() as session:
         require_user(session, user_id)
         project = find_project(session, project_id)
-        newest, version = newest_guideline(session, project.id)
+        newest, version, consented = agreement(session, user_id, project.id)
         if newest is None:
             raise NotFound("This project has no guidelines.", remedy="ask the lead.")
-        text = session.get_one(Guideline, newest).text
-        return Guidelines(newest, version, text, has_consented(session, user_id, project.id))
+        return Guidelines(newest, version, session.get_one(Guideline, newest).text, consented)
 
 
 def changes_since(database: Database, user_id: int, project_id: int) -> list[Line]:
@@ -53,18 +49,10 @@ def changes_since(database: Database, user_id: int, project_id: int) -> list[Lin
     with database.read() as session:
         require_user(session, user_id)
         project = find_project(session, project_id)
-        newest, _ = newest_guideline(session, project.id)
-        agreed = (
-            select(Guideline.text)
-            .join(Consent, Consent.guideline_id == Guideline.id)
-            .where(Guideline.project_id == project.id, Consent.user_id == user_id)
-            .order_by(Guideline.version.desc())
-            .limit(1)
-        )
-        old = session.scalar(agreed)
+        newest, old = agreement(session, user_id, project.id)[0], last_agreed(session, user_id, project.id)
         if newest is None or old is None:
             return []
-        return lines_between(old, session.get_one(Guideline, newest).text)
+        return lines_between(session.get_one(Guideline, old).text, session.get_one(Guideline, newest).text)
 
 
 @retried
@@ -81,7 +69,7 @@ def consent(database: Database, user_id: int, guideline_id: int) -> None:
         guideline = session.get(Guideline, guideline_id)
         if guideline is None:
             raise NotFound("There are no such guidelines.", remedy="load the page again.")
-        if newest_guideline(session, guideline.project_id)[0] != guideline.id:
+        if agreement(session, user_id, guideline.project_id)[0] != guideline.id:
             raise Refused("There is a newer version of the guidelines.", remedy="read that one.")
         if session.get(Consent, (user_id, guideline_id)) is None:
             added(session, Consent(user_id=user_id, guideline_id=guideline_id, at=database.now()))

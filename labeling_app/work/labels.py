@@ -23,7 +23,7 @@ from labeling_app.store.retrying import retried
 from labeling_app.store.tables import Assignment, AssignmentStatus, Draft, Item, ItemKind, Label, Member
 from labeling_app.work.claims import serve
 from labeling_app.work.qualification import feedback_on, judge_member
-from labeling_app.work.seats import Seat, own, require_open, take_seat
+from labeling_app.work.seats import Seat, last_agreed, own, require_open, take_seat
 from labeling_app.work.supply import expire, give_slot_back, take_slot
 from labeling_app.work.tasks import Idle, Task
 
@@ -130,8 +130,7 @@ def _store(
         require_open(project)
     if item.kind is ItemKind.qualification and assignment.finished_at is not None:
         raise Refused("A qualification item is answered once.", remedy="go on with the next item.")
-    if not seat.consented:
-        raise NotAllowed("The guidelines have changed.", remedy="read them and agree, and send your answer again.")
+    guideline_id = _guideline_of(session, seat)
     shown = parse(fields, seat.settings, project.mode, len(item.responses))  # type: ignore[arg-type]
     late = _settle(session, now, assignment, item, seat.member, shown)
     label = Label(
@@ -143,7 +142,7 @@ def _store(
         submission_id=submission_id,
         revision=_revision(session, assignment),
         answer=to_stored(shown, assignment.order).as_json(),
-        guideline_id=seat.guideline_id,
+        guideline_id=guideline_id,
         seconds=times[0],
         idle_seconds=times[1],
         late=late,
@@ -157,6 +156,15 @@ def _store(
     if item.kind is ItemKind.qualification:
         judge_member(session, project, seat.member)
     return _receipt(label, assignment, item)
+
+
+def _guideline_of(session: Session, seat: Seat) -> int | None:
+    """The version of the guidelines that an answer follows. In a closed project nobody is asked to agree to another."""
+    if seat.consented:
+        return seat.guideline_id
+    if seat.project.closed_at is not None:
+        return last_agreed(session, seat.user.id, seat.project.id)
+    raise NotAllowed("The guidelines have changed.", remedy="read them and agree, and send your answer again.")
 
 
 def _settle(session: Session, now: datetime, assignment: Assignment, item: Item, member: Member, shown: Answer) -> bool:

@@ -103,6 +103,18 @@ def agreement(session: Session, user_id: int, project_id: int) -> tuple[int | No
     return (None, 0, True) if found is None else (found.id, found.version, found.user_id is not None)
 
 
+def last_agreed(session: Session, user_id: int, project_id: int) -> int | None:
+    """Id of the newest version of the guidelines that the person has agreed to."""
+    agreed = (
+        select(Guideline.id)
+        .join(Consent, Consent.guideline_id == Guideline.id)
+        .where(Guideline.project_id == project_id, Consent.user_id == user_id)
+        .order_by(Guideline.version.desc())
+        .limit(1)
+    )
+    return session.scalar(agreed)
+
+
 def locked_member(session: Session, now: datetime, user_id: int, project_id: int) -> Member:
     """The person's row in the project, made on first use, locked until the transaction ends."""
     asked = {"user": user_id, "project": project_id}

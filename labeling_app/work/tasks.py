@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from labeling_app.answers import Answer, to_shown
 from labeling_app.lookup import settings_of
 from labeling_app.settings import Mode, ProjectSettings
-from labeling_app.store.tables import Assignment, Draft, Guideline, Item, ItemKind, Label, Member, Project
+from labeling_app.store.tables import Assignment, Draft, Item, ItemKind, Label, Member, Project
 from labeling_app.work.seats import Seat
 
 IdleReason = Literal["finished", "waiting", "paused", "closed", "consent", "unqualified", "empty"]
@@ -102,18 +102,6 @@ def progress_of(session: Session, project: Project, member: Member) -> Progress:
     team = min(int(others) + member.answered, project.slots_total)
     pace = _pace(session, member) if settings_of(project).show_pace else None
     return Progress(member.answered, team, project.slots_total, pace)
-
-
-def newest_guideline(session: Session, project_id: int) -> tuple[int | None, int]:
-    """Id and number of the newest version; None and 0 where there is none."""
-    newest = (
-        select(Guideline.id, Guideline.version)
-        .where(Guideline.project_id == project_id)
-        .order_by(Guideline.version.desc())
-        .limit(1)
-    )
-    found = session.execute(newest).first()
-    return (found.id, found.version) if found else (None, 0)
 
 
 def _pace(session: Session, member: Member) -> float | None:

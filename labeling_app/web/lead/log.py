@@ -25,6 +25,7 @@ ACTIONS = {
     "person.invite": "made a one-time link for",
     "person.pause": "paused",
     "person.resume": "let work again",
+    "person.role": "changed the role of",
     "person.log_out": "logged out",
     "person.forget": "had forgotten",
 }

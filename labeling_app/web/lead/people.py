@@ -25,8 +25,7 @@ def listed(visit: AnyPage) -> Response:
 def add(visit: AnyPage, sent: Sent) -> Response:
     """Add somebody, and show their link, once."""
     try:
-        role = Role.lead if sent.text("role") == "lead" else Role.annotator
-        number = people.create_person(visit.database, visit.actor, sent.text("name"), role)
+        number = people.create_person(visit.database, visit.actor, sent.text("name"), _role(sent))
     except RlhfError as error:
         return _listed(visit, sent, error)
     return _link(visit, _person(visit, str(number)))
@@ -41,6 +40,17 @@ def one(visit: AnyPage, person: str) -> Response:
 def link(visit: AnyPage, person: str) -> Response:
     """A new one-time link, for a first or a lost password; older ones end."""
     return _link(visit, _person(visit, person))
+
+
+@router.post("/people/{person}/role")
+def role(visit: AnyPage, person: str, sent: Sent) -> Response:
+    line = _person(visit, person)
+    try:
+        people.change_role(visit.database, visit.actor, line.id, _role(sent))
+    except RlhfError as error:
+        return _one(visit, line, sent, error)
+    now = "a lead, who sees and changes everything" if _role(sent) is Role.lead else "an annotator"
+    return done(visit, f"{ADDRESS}/{line.id}", f"{line.name} is {now}.")
 
 
 @router.post("/people/{person}/pause")
@@ -95,6 +105,10 @@ def _link(visit: Visit, line: PersonLine) -> Response:
     url = visit.request.url
     address = f"{url.scheme}://{url.netloc}/invitation/{token}"
     return show(visit, "person_link", person=line, link=address, days=invitations.VALID.days)
+
+
+def _role(sent: Form) -> Role:
+    return Role.lead if sent.text("role") == "lead" else Role.annotator
 
 
 def _person(visit: Visit, number: str) -> PersonLine:

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+from sqlalchemy import select
 
 from labeling_app.accounts.invitations import accept, invite
 from labeling_app.accounts.people import create_person
 from labeling_app.store import Database
 from labeling_app.store.migrate import migrate
-from labeling_app.store.tables import Role
+from labeling_app.store.tables import Label, Role
 
 ROOT = Path(__file__).parents[3]
 PASSWORD = "correct horse battery"
@@ -43,6 +44,11 @@ class Server:
         answer = client.post("/login", data={"username": name, "password": password})
         assert answer.status_code == 303, answer.text
         return client
+
+    def labels(self) -> list[Label]:
+        """All that was answered, in order."""
+        with self.database.read() as session:
+            return list(session.scalars(select(Label).order_by(Label.id)))
 
 
 def account(database: Database, name: str, role: Role = Role.annotator) -> int:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -11,7 +10,7 @@ from sqlalchemy import select
 from labeling_app.store.tables import Assignment, Draft, Item, Label
 from tests.labeling_app.made import a_project
 from tests.labeling_app.web.browsing import Annotator
-from tests.labeling_app.web.running import Server, account, running
+from tests.labeling_app.web.running import Server
 
 pytestmark = pytest.mark.slow
 
@@ -27,14 +26,6 @@ HOSTILE = [
     "```python\nprint('code')\n```\n\n| a | b |\n| - | - |\n| 1 | 2 |\n\n**unclosed *marks `here",
     "long " * 20_000,
 ]
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with running(f"sqlite:///{tmp_path / 'labels.db'}") as server:
-        account(server.database, "ana")
-        account(server.database, "ben")
-        yield server
 
 
 @pytest.fixture

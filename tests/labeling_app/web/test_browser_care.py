@@ -4,43 +4,19 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, Route, expect, sync_playwright
-from sqlalchemy import select
+from playwright.sync_api import Page, Request, Route, expect
 
 from labeling_app.accounts.people import find_person
-from labeling_app.store.tables import Label
 from tests.labeling_app.made import a_project, publish
-from tests.labeling_app.web.browsing import PATIENCE_MS, Annotator, chromium
+from tests.labeling_app.web.browsing import PATIENCE_MS
 from tests.labeling_app.web.events import events_of
-from tests.labeling_app.web.running import PASSWORD, Server, account, running
+from tests.labeling_app.web.running import PASSWORD, Server
 
 pytestmark = pytest.mark.slow
 
 JOIN = "**/queue/join*"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright, chromium(playwright) as browser:
-        yield browser
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with running(f"sqlite:///{tmp_path / 'labels.db'}") as server:
-        account(server.database, "ana")
-        account(server.database, "ben")
-        yield server
-
-
-@pytest.fixture
-def ana(browser: Browser) -> Iterator[Annotator]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    yield Annotator(context.new_page())
-    context.close()
 
 
 def until(page: Page, holds: Callable[[], bool]) -> None:
@@ -49,11 +25,6 @@ def until(page: Page, holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline
         page.wait_for_timeout(50)
-
-
-def labels(server: Server) -> list[Label]:
-    with server.database.read() as session:
-        return list(session.scalars(select(Label).order_by(Label.id)))
 
 
 def sent_by(page: Page, server: Server) -> list[str]:
@@ -133,8 +104,8 @@ def test_no_answer_is_taken_while_another_item_is_on_its_way(server, ana):
     expect(ana.at("agree")).to_be_visible()
     ana.agree()
     ana.press("4")
-    assert [label.revision for label in labels(server)] == [1, 2, 3, 1]
-    assert [label.project_id == first for label in labels(server)] == [False, False, False, True]
+    assert [label.revision for label in server.labels()] == [1, 2, 3, 1]
+    assert [label.project_id == first for label in server.labels()] == [False, False, False, True]
 
 
 def test_a_version_that_came_while_one_read_is_read_first(server, ana):
@@ -167,14 +138,14 @@ def test_an_answer_that_is_not_saved_stays_its_own_persons(server, ana):
     log_in(page, "ben")
     ana.drawn("")
     ana.press("7")
-    assert [label.user_id for label in labels(server)] == [find_person(server.database, None, "ben")]
+    assert [label.user_id for label in server.labels()] == [find_person(server.database, None, "ben")]
     page.click("#log-out")
     page.wait_for_selector("#username")
     assert pending(page) == [name]
     log_in(page, "ana")
-    until(page, lambda: len(labels(server)) == 2)
+    until(page, lambda: len(server.labels()) == 2)
     until(page, lambda: pending(page) == [])
-    assert str(labels(server)[1].assignment_id) == item
+    assert str(server.labels()[1].assignment_id) == item
 
 
 def log_in(page: Page, name: str) -> None:
@@ -197,4 +168,4 @@ def test_whoever_can_not_log_out_keeps_what_is_not_saved(server, ana):
     ana.says("banner", "still logged in")
     assert len(pending(page)) == 1
     page.unroute(JOIN)
-    until(page, lambda: len(labels(server)) == 1)
+    until(page, lambda: len(server.labels()) == 1)

@@ -1,19 +1,15 @@
 """What else the labeling page does in a real browser: all that can be asked for, what opens beside, a lost network."""
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 from sqlalchemy import select
 
 from labeling_app.accounts.people import find_person
-from labeling_app.store.tables import Assignment, ItemKind, Label
+from labeling_app.store.tables import Assignment, ItemKind
 from labeling_app.work.notes import reply
 from tests.labeling_app.made import a_lead, a_project, checks, publish
-from tests.labeling_app.web.browsing import Annotator
-from tests.labeling_app.web.running import Server, account, running
 
 pytestmark = pytest.mark.slow
 
@@ -24,25 +20,6 @@ CHAT = [
     {"role": "user", "content": "Review a film."},
 ]
 TEXTS = ["The gorgeous camera work lifts a story.", "The dull camera work lifts no story."]
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with running(f"sqlite:///{tmp_path / 'labels.db'}") as server:
-        account(server.database, "ana")
-        yield server
-
-
-@pytest.fixture
-def ana(browser: Browser) -> Iterator[Annotator]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    yield Annotator(context.new_page())
-    context.close()
-
-
-def labels(server: Server) -> list[Label]:
-    with server.database.read() as session:
-        return list(session.scalars(select(Label).order_by(Label.id)))
 
 
 def test_all_that_can_be_asked_by_keys_alone(server, ana):
@@ -85,7 +62,7 @@ def test_all_that_can_be_asked_by_keys_alone(server, ana):
     expect(ana.page.locator("#rate-a2")).to_have_attribute("aria-pressed", "true")
     ana.press("Enter")
     ana.says("saved", "saved")
-    (label,) = labels(server)
+    (label,) = server.labels()
     with server.database.read() as session:
         order = session.get_one(Assignment, label.assignment_id).order
     answer = label.answer
@@ -148,7 +125,7 @@ def test_what_opens_beside_the_work(server, ana):
     ana.picture("new guidelines")
     ana.agree()
     assert ana.item == str(held)
-    assert [label.revision for label in labels(server)] == [1, 1, 2]
+    assert [label.revision for label in server.labels()] == [1, 1, 2]
 
 
 def test_an_answer_is_sent_until_it_is_stored(server, ana):
@@ -160,10 +137,10 @@ def test_an_answer_is_sent_until_it_is_stored(server, ana):
     page.keyboard.press("1")
     page.wait_for_selector("#banner")
     ana.says("banner", "not saved yet")
-    assert labels(server) == [] and ana.item == first
+    assert server.labels() == [] and ana.item == first
     page.unroute("**/queue/join*")
     page.wait_for_function("before => ![before, ''].includes(document.documentElement.dataset.item || '')", arg=first)
-    assert [label.answer["kind"] for label in labels(server)] == ["choice"]
+    assert [label.answer["kind"] for label in server.labels()] == ["choice"]
     second = ana.item
     page.route("**/queue/data*", lambda route: route.abort())  # it arrives, and the page doesn't hear of it
     page.keyboard.press("7")
@@ -172,8 +149,8 @@ def test_an_answer_is_sent_until_it_is_stored(server, ana):
     page.wait_for_function(
         "before => ![...before, ''].includes(document.documentElement.dataset.item || '')", arg=[first, second]
     )
-    assert [label.revision for label in labels(server)] == [1, 1]
-    assert len({label.submission_id for label in labels(server)}) == 2
+    assert [label.revision for label in server.labels()] == [1, 1]
+    assert len({label.submission_id for label in server.labels()}) == 2
 
 
 def test_names_for_a_screen_reader(server, ana):

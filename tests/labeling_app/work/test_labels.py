@@ -9,12 +9,13 @@ from labeling_app.settings import ProjectSettings
 from labeling_app.store import Database
 from labeling_app.store.tables import Assignment, AssignmentStatus, Draft, Item, Label, Member
 from labeling_app.work.claims import last_finished, next_task, renew, reopen
+from labeling_app.work.consent import consent, current_guidelines
 from labeling_app.work.drafts import save_draft
 from labeling_app.work.history import past
 from labeling_app.work.labels import submit, submit_and_next
 from labeling_app.work.tasks import Idle, Task
 from tests.labeling_app.clock import Clock
-from tests.labeling_app.made import a_project, people
+from tests.labeling_app.made import a_project, people, publish
 from tests.labeling_app.work.test_claims import A_BETTER, answer, slots, take, why
 
 SKIP = {"kind": "skip", "reason": "I can't tell"}
@@ -201,6 +202,21 @@ def test_a_closed_project_takes_what_is_on_peoples_pages(database, clock: Clock)
         with pytest.raises(NotAllowed, match="closed"):
             submit(database, user, task.assignment_id, {"kind": "both_bad"}, "too late", seconds=1)
     assert len(labels(database)) == 2
+
+
+def test_a_closed_project_asks_nobody_to_agree_to_newer_guidelines(database):
+    project, (user,) = a_project(database, items=3, guidelines="Be kind."), people(database, 1)
+    read = current_guidelines(database, user, project).id
+    consent(database, user, read)
+    said, held = answer(database, user, project), take(database, user, project)
+    publish(database, project, "Be kinder.")
+    with pytest.raises(NotAllowed, match="have changed"):
+        submit(database, user, held.assignment_id, A_BETTER, "early", seconds=1)
+    close(database, None, project)
+    submit(database, user, held.assignment_id, A_BETTER, "last", seconds=1)
+    assert [label.guideline_id for label in labels(database)] == [read, read]
+    with pytest.raises(NotAllowed, match="closed"):
+        submit(database, user, said.assignment_id, {"kind": "both_bad"}, "corrected", seconds=1)
 
 
 def test_a_draft_survives_until_the_answer(database):

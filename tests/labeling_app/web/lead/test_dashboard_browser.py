@@ -1,26 +1,16 @@
 """The overview and adjudication in a real browser: what refreshes itself, what is drawn, and a decision."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Browser, expect
 from sqlalchemy import select
 
-from labeling_app.store.tables import Decision, Role
+from labeling_app.store.tables import Decision
 from tests.labeling_app.judged import choice, judge
 from tests.labeling_app.made import a_project, add_items, people, some_items
 from tests.labeling_app.web.browsing import Annotator
-from tests.labeling_app.web.running import Server, account, running
+from tests.labeling_app.web.running import Server
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with running(f"sqlite:///{tmp_path / 'labels.db'}") as server:
-        account(server.database, "dora", Role.lead)
-        yield server
 
 
 def test_a_lead_follows_the_work_and_decides(server: Server, browser: Browser) -> None:

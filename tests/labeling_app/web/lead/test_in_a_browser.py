@@ -4,15 +4,13 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from labeling_app.store.tables import Role
 from tests.labeling_app.web.browsing import PATIENCE_MS, Annotator
-from tests.labeling_app.web.running import PASSWORD, Server, account, running
+from tests.labeling_app.web.running import PASSWORD, Server
 
 pytestmark = pytest.mark.slow
 
@@ -21,13 +19,6 @@ LOOKS = {
     "-dark": {"viewport": {"width": 1280, "height": 860}, "color_scheme": "dark"},
     "-phone": {"viewport": {"width": 390, "height": 844}},
 }
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with running(f"sqlite:///{tmp_path / 'labels.db'}") as server:
-        account(server.database, "dora", Role.lead)
-        yield server
 
 
 def visitor(browser: Browser, **options: object) -> Annotator:

@@ -46,6 +46,22 @@ def test_another_lead_is_invited(site: Site) -> None:
     assert lines(site)["cleo"].role is Role.lead
 
 
+def test_an_annotator_becomes_a_lead_and_one_again(site: Site) -> None:
+    dora, ana = site.session("dora"), site.session("ana")
+    address = f"/lead/people/{lines(site)['ana'].id}"
+    assert ana.get("/lead/people").status_code == 403
+    assert "ana is a lead" in seen(send(dora, f"{address}/role", role="lead")).words
+    assert ana.get("/lead/people").status_code == 200
+    assert "ana is an annotator." in seen(send(dora, f"{address}/role", role="annotator")).words
+    assert ana.get("/lead/people").status_code == 403
+    send(dora, f"{address}/role", role="annotator")  # nothing changes
+    own = f"/lead/people/{lines(site)['dora'].id}"
+    assert "/role" not in dora.get(own).text
+    assert "change your own role" in seen(dora.post(f"{own}/role", data={"role": "annotator"})).words
+    assert actions(site.database) == ["person.role", "person.role"]
+    assert "annotator → lead" in seen(dora.get("/lead/log")).words
+
+
 def test_somebody_is_paused_and_works_again(site: Site) -> None:
     dora, ana = site.session("dora"), site.session("ana")
     address = f"/lead/people/{lines(site)['ana'].id}"
