@@ -4,6 +4,7 @@ import json
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,8 +48,16 @@ class Crowd:
 
     def wait_for(self, more: int) -> None:
         """Until so many answers more are acknowledged."""
-        wanted, deadline = len(self.acknowledged) + more, time.monotonic() + GIVE_UP_AFTER
-        while len(self.acknowledged) < wanted:
+        wanted = len(self.acknowledged) + more
+        self._wait_until(lambda: len(self.acknowledged) >= wanted)
+
+    def wait_for_all(self) -> None:
+        """Until everybody has had an item."""
+        self._wait_until(lambda: len({name for name, _ in list(self.handed)}) == len(self.threads))
+
+    def _wait_until(self, holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + GIVE_UP_AFTER
+        while not holds():
             assert time.monotonic() < deadline and any(thread.is_alive() for thread in self.threads), self.refused
             time.sleep(0.02)
 
