@@ -25,7 +25,7 @@ def disputed(session: Session, project_id: int, said: Said | None = None) -> lis
     Args:
         said: what people said, where it is loaded already.
     """
-    found = load(session, project_id) if said is None else said
+    found = load(session, project_id, differing=True) if said is None else said
     decided = set(session.scalars(select(Decision.item_id).where(Decision.project_id == project_id).distinct()))
     scores = [pair for pair in (*_comparisons(found), *_rankings(found)) if pair[1] > 0 and pair[0] not in decided]
     return sorted(scores, key=lambda pair: (-pair[1], pair[0]))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import String, cast, func, select
+from sqlalchemy import Select, String, cast, func, select
 from sqlalchemy.orm import Session
 
 from labeling_app.answers import side
@@ -79,13 +79,21 @@ class Said:
         return {"kind": "choice", "strength": int(self.strength[place])}
 
 
-def load(session: Session, project_id: int) -> Said:
-    """All that people said in a project."""
+def load(session: Session, project_id: int, *, differing: bool = False) -> Said:
+    """All that people said in a project.
+
+    Args:
+        differing: only of items of which not everybody said the same.
+    """
     ranking = find_project(session, project_id).mode == "ranking"
-    rows = session.execute(_judgements(project_id, ranking)).all()
+    judgements, of = _judgements(project_id, ranking), select(Label.item_id).where(Label.project_id == project_id)
+    if differing:
+        of = _differing(project_id)
+        judgements = judgements.where(Label.item_id.in_(of))
+    rows = session.execute(judgements).all()
     columns: list[Any] = list(zip(*rows, strict=True)) if rows else [()] * 11
     kinds, strengths, ranks, item, user, seconds, late, at, assignment, repeat_of, left = columns
-    items = _items(session, project_id)
+    items = _items(session, of)
     row = np.searchsorted(items.ids, np.array(item, dtype=np.int64))
     repeats = np.array([first or 0 for first in repeat_of], dtype=np.int64)
     users, lates = np.array(user, dtype=np.int64), np.array(late, dtype=bool)
@@ -146,7 +154,19 @@ class _Items:
     length: Floats
 
 
-def _items(session: Session, project_id: int) -> _Items:
+def _differing(project_id: int) -> Select[tuple[int]]:
+    kind, strength, ranks = (Label.answer[part].as_string() for part in ("kind", "strength", "ranks"))
+    said = kind + ":" + func.coalesce(strength, "") + ":" + func.coalesce(ranks, "")
+    return (
+        select(Label.item_id)
+        .join(Assignment, NEWEST)
+        .where(Label.project_id == project_id, kind != "skip", Assignment.repeat_of.is_(None))
+        .group_by(Label.item_id)
+        .having(func.count(said.distinct()) > 1)
+    )
+
+
+def _items(session: Session, of: Select[tuple[int]]) -> _Items:
     texts = Item.responses
     query = (
         select(
@@ -157,7 +177,7 @@ def _items(session: Session, project_id: int) -> _Items:
             func.length(texts[1].as_string()),
             func.length(cast(texts, String)) + func.length(cast(Item.prompt, String)),
         )
-        .where(Item.id.in_(select(Label.item_id).where(Label.project_id == project_id)))
+        .where(Item.id.in_(of))
         .order_by(Item.id)
     )
     rows = session.execute(query).all()

@@ -1,5 +1,6 @@
 """Where people disagree, what a lead decides, and how an item becomes a check."""
 
+import random
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -9,7 +10,8 @@ from labeling_app.errors import NotAllowed, NotFound, Refused
 from labeling_app.export import export_labels
 from labeling_app.lead.adjudication import decide
 from labeling_app.lead.cases import case, queue
-from labeling_app.lead.disputes import dispute
+from labeling_app.lead.disputes import dispute, disputed
+from labeling_app.lead.judgements import load
 from labeling_app.store import Database
 from labeling_app.store.tables import Assignment, AuditEntry, Decision, Item, ItemKind, Member, Project, Role
 from tests.labeling_app.judged import choice, judge, withhold
@@ -57,6 +59,24 @@ def test_the_most_disputed_come_first_and_the_decided_go(database: Database) -> 
     assert [(one.annotator, one.answer.strength) for one in first.opinions] == [("annotator-2", -3), ("annotator-3", 3)]
     decide(database, lead, hard, choice(-1), "the first is true")
     assert [one.item_id for one in queue(database, lead, project).disputes] == [mild]
+
+
+@pytest.mark.parametrize("mode", ["comparison", "ranking"])
+def test_the_queue_is_the_one_of_everything_that_was_said(database: Database, mode: str) -> None:
+    rng, users = random.Random(0), people(database, 4)
+    project = a_project(database, mode=mode, overlap=3)
+    withhold(database, users[0])
+    for item in add_items(database, project, some_items(40, 3 if mode == "ranking" else 2)):
+        for user in rng.sample(users, 3):
+            ranking = {"kind": "ranking", "ranks": rng.choice([[1, 2, 3], [1, 2, 2], [2, 1, 3]])}
+            comparison = rng.choice([choice(1), choice(2), choice(-1), BOTH_BAD])
+            said = ranking if mode == "ranking" else comparison
+            first = judge(database, item, user, rng.choice([said, said, {"kind": "skip"}]), late=rng.random() < 0.2)
+            if rng.random() < 0.2:
+                judge(database, item, user, said, repeat_of=first)
+    with database.read() as session:
+        queued = disputed(session, project)
+        assert 5 < len(queued) < 40 and queued == disputed(session, project, load(session, project))
 
 
 def test_a_decision_is_kept_beside_what_was_said(database: Database) -> None:
