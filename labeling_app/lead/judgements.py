@@ -154,7 +154,7 @@ class _Items:
     length: Floats
 
 
-def _differing(project_id: int) -> Select[tuple[int]]:
+def _differing(project_id: int) -> Select[int]:
     kind, strength, ranks = (Label.answer[part].as_string() for part in ("kind", "strength", "ranks"))
     said = kind + ":" + func.coalesce(strength, "") + ":" + func.coalesce(ranks, "")
     return (
@@ -166,7 +166,7 @@ def _differing(project_id: int) -> Select[tuple[int]]:
     )
 
 
-def _items(session: Session, of: Select[tuple[int]]) -> _Items:
+def _items(session: Session, of: Select[int]) -> _Items:
     texts = Item.responses
     query = (
         select(

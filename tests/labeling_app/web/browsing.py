@@ -76,11 +76,11 @@ class Annotator:
     @property
     def item(self) -> str:
         """What names the item that is drawn."""
-        return str(self.page.evaluate("document.documentElement.dataset.item || ''"))
+        return str(self.page.evaluate("document.documentElement?.dataset.item || ''"))
 
     def drawn(self, before: str) -> None:
         """Wait until another item than that is drawn."""
-        self.page.wait_for_function("before => (document.documentElement.dataset.item || '') !== before", arg=before)
+        self.page.wait_for_function("before => (document.documentElement?.dataset.item || '') !== before", arg=before)
 
     def press(self, *keys: str) -> None:
         """Press keys that end in the next item."""

@@ -89,7 +89,8 @@ def test_no_answer_is_taken_while_another_item_is_on_its_way(server, ana):
             until(page, lambda: bool(waiting))
             page.evaluate("document.activeElement.blur()")  # of the list of projects
             keys.press("7")
-            assert pending(page) == []
+            sent = [json.loads(route.request.post_data or "{}") for route in waiting]
+            assert pending(page) == [], sent
         ana.drawn(before)
 
     too_early(lambda: keys.press("u"))
@@ -167,28 +168,5 @@ def test_whoever_can_not_log_out_keeps_what_is_not_saved(server, ana):
     page.click("#log-out")
     ana.says("banner", "still logged in")
     assert len(pending(page)) == 1
-    page.unroute(JOIN)
-    until(page, lambda: len(server.labels()) == 1)
-
-
-def test_a_page_begins_anew_only_where_an_answer_survives_it(server, ana):
-    a_project(server.database, items=2)
-    page = ana.page
-    page.clock.install()
-    ana.enter(server, "ana")
-    ana.drawn("")
-    page.evaluate("window.keeps = Storage.prototype.setItem")
-    page.evaluate("Storage.prototype.setItem = () => { throw new Error('it is full') }")
-    attempts: list[Route] = []
-    page.route(JOIN, lambda route: (attempts.append(route), route.abort()))
-    page.keyboard.press("1")
-    ana.says("banner", "not saved yet")
-    for _ in range(3):
-        before = len(attempts)
-        page.clock.fast_forward("01:00")
-        until(page, lambda before=before: len(attempts) > before)
-    page.evaluate("Storage.prototype.setItem = window.keeps")
-    page.clock.fast_forward("01:00")
-    page.wait_for_function("window.keeps === undefined")
     page.unroute(JOIN)
     until(page, lambda: len(server.labels()) == 1)

@@ -139,7 +139,7 @@ def test_an_answer_is_sent_until_it_is_stored(server, ana):
     ana.says("banner", "not saved yet")
     assert server.labels() == [] and ana.item == first
     page.unroute("**/queue/join*")
-    page.wait_for_function("before => ![before, ''].includes(document.documentElement.dataset.item || '')", arg=first)
+    page.wait_for_function("before => ![before, ''].includes(document.documentElement?.dataset.item || '')", arg=first)
     assert [label.answer["kind"] for label in server.labels()] == ["choice"]
     second = ana.item
     page.route("**/queue/data*", lambda route: route.abort())  # it arrives, and the page doesn't hear of it
@@ -147,7 +147,7 @@ def test_an_answer_is_sent_until_it_is_stored(server, ana):
     page.wait_for_selector("#banner")
     page.unroute("**/queue/data*")
     page.wait_for_function(
-        "before => ![...before, ''].includes(document.documentElement.dataset.item || '')", arg=[first, second]
+        "before => ![...before, ''].includes(document.documentElement?.dataset.item || '')", arg=[first, second]
     )
     assert [label.revision for label in server.labels()] == [1, 1]
     assert len({label.submission_id for label in server.labels()}) == 2

@@ -27,6 +27,7 @@ when("refused", (state) => {
   if (page.state.phase !== "consent" && opened() !== "guidelines") return;
   if (!one("newer")) one("guidelines").before(make("p", { id: "newer", role: "alert" }));
   one("newer").textContent = state.refused;
+  delete document.documentElement.dataset.consented; // until the text is there
   tell();
   button("do-read-guidelines")?.click();
 });
