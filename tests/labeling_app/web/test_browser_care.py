@@ -40,16 +40,28 @@ def sent_by(page: Page, server: Server) -> list[str]:
     return found
 
 
-@contextmanager
-def held_back(page: Page) -> Iterator[list[Route]]:
-    """What the page sends is on its way for as long as this lasts."""
-    waiting: list[Route] = []
-    over = False
-    page.route(JOIN, lambda route: route.continue_() if over else waiting.append(route))
-    yield waiting
-    over = True
-    for route in waiting:
-        route.continue_()
+class Gate:
+    """Where what the page sends can be held back. It is there from the page's beginning: Chromium sometimes lets the
+    request through that follows on a gate that was put up a moment before."""
+
+    def __init__(self, page: Page):
+        self.waiting: list[Route] | None = None
+        page.route(JOIN, self._see)
+
+    def _see(self, route: Route) -> None:
+        if self.waiting is None:
+            route.continue_()
+        else:
+            self.waiting.append(route)
+
+    @contextmanager
+    def closed(self) -> Iterator[list[Route]]:
+        """What the page sends is on its way for as long as this lasts."""
+        self.waiting = waiting = []
+        yield waiting
+        self.waiting = None
+        for route in waiting:
+            route.continue_()
 
 
 def pending(page: Page) -> list[str]:
@@ -77,20 +89,19 @@ def test_a_tab_that_is_left_alone_gives_its_item_back(server, ana):
 def test_no_answer_is_taken_while_another_item_is_on_its_way(server, ana):
     first = a_project(server.database, items=4, guidelines="Be kind.")
     a_project(server.database, items=4)
+    page, keys, gate = ana.page, ana.page.keyboard, Gate(ana.page)
     ana.enter(server, "ana")
     ana.drawn("")
-    page, keys = ana.page, ana.page.keyboard
     ana.press("1")
 
     def too_early(begin: Callable[[], object]) -> None:
         before = ana.item
-        with held_back(page) as waiting:
+        with gate.closed() as waiting:
             begin()
             until(page, lambda: bool(waiting))
             page.evaluate("document.activeElement.blur()")  # of the list of projects
             keys.press("7")
-            sent = [json.loads(route.request.post_data or "{}") for route in waiting]
-            assert pending(page) == [], sent
+            assert pending(page) == []
         ana.drawn(before)
 
     too_early(lambda: keys.press("u"))
