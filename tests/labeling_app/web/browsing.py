@@ -3,19 +3,20 @@
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Locator, Page, Playwright, expect
+from playwright.sync_api import Browser, Locator, Page, Playwright, Route, expect
 
 from tests.labeling_app.web.running import PASSWORD, Server
 
 QUIET = ["no-first-run", "disable-gpu", "disable-quic", "disable-background-networking"]
 QUIET += ["disable-component-update", "disable-sync", "no-sandbox"]
 CANDIDATES = ("chromium", "chromium-browser", "google-chrome")
+JOIN = "**/queue/join*"  # by which the page sends its events
 CUT_OFF = ("AbortError", "Connection errored out", "ERR_ABORTED")
 # The tests share a few cores with others: a page may be slow, and none of them says anything of how slow.
 PATIENCE_MS = 90_000
@@ -114,3 +115,29 @@ class Annotator:
         if folder := os.environ.get("LABELING_SCREENSHOTS"):
             Path(folder).mkdir(parents=True, exist_ok=True)
             self.page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+class Gate:
+    """Where requests of a page can be held back or cut off. It is there from the page's beginning: Chromium sometimes
+    lets a request through that follows on a gate which was put up a moment before."""
+
+    def __init__(self, page: Page, requests: str):
+        self.handle: Callable[[Route], object] = Route.continue_
+        page.route(requests, lambda route: self.handle(route))
+
+    def open(self) -> None:
+        self.handle = Route.continue_
+
+    def cut(self) -> None:
+        """Like a network that is gone."""
+        self.handle = Route.abort
+
+    @contextmanager
+    def closed(self) -> Iterator[list[Route]]:
+        """Requests are on their way for as long as this lasts."""
+        waiting: list[Route] = []
+        self.handle = waiting.append
+        yield waiting
+        self.open()
+        for route in waiting:
+            route.continue_()

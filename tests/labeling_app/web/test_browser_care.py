@@ -2,21 +2,18 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, Request, Route, expect
+from playwright.sync_api import Page, Request, expect
 
 from labeling_app.accounts.people import find_person
 from tests.labeling_app.made import a_project, publish
-from tests.labeling_app.web.browsing import PATIENCE_MS
+from tests.labeling_app.web.browsing import JOIN, PATIENCE_MS, Gate
 from tests.labeling_app.web.events import events_of
 from tests.labeling_app.web.running import PASSWORD, Server
 
 pytestmark = pytest.mark.slow
-
-JOIN = "**/queue/join*"
 
 
 def until(page: Page, holds: Callable[[], bool]) -> None:
@@ -38,30 +35,6 @@ def sent_by(page: Page, server: Server) -> list[str]:
 
     page.on("request", note)
     return found
-
-
-class Gate:
-    """Where what the page sends can be held back. It is there from the page's beginning: Chromium sometimes lets the
-    request through that follows on a gate that was put up a moment before."""
-
-    def __init__(self, page: Page):
-        self.waiting: list[Route] | None = None
-        page.route(JOIN, self._see)
-
-    def _see(self, route: Route) -> None:
-        if self.waiting is None:
-            route.continue_()
-        else:
-            self.waiting.append(route)
-
-    @contextmanager
-    def closed(self) -> Iterator[list[Route]]:
-        """What the page sends is on its way for as long as this lasts."""
-        self.waiting = waiting = []
-        yield waiting
-        self.waiting = None
-        for route in waiting:
-            route.continue_()
 
 
 def pending(page: Page) -> list[str]:
@@ -89,7 +62,7 @@ def test_a_tab_that_is_left_alone_gives_its_item_back(server, ana):
 def test_no_answer_is_taken_while_another_item_is_on_its_way(server, ana):
     first = a_project(server.database, items=4, guidelines="Be kind.")
     a_project(server.database, items=4)
-    page, keys, gate = ana.page, ana.page.keyboard, Gate(ana.page)
+    page, keys, gate = ana.page, ana.page.keyboard, Gate(ana.page, JOIN)
     ana.enter(server, "ana")
     ana.drawn("")
     ana.press("1")
@@ -134,19 +107,19 @@ def test_a_version_that_came_while_one_read_is_read_first(server, ana):
 
 def test_an_answer_that_is_not_saved_stays_its_own_persons(server, ana):
     a_project(server.database, items=4)
+    page, gate = ana.page, Gate(ana.page, JOIN)
     ana.enter(server, "ana")
     ana.drawn("")
-    page, item = ana.page, ana.item
-    page.route(JOIN, lambda route: route.abort())
+    item = ana.item
+    gate.cut()
     page.keyboard.press("1")
     ana.says("banner", "not saved yet")
     (name,) = pending(page)
     assert name == f"labeling:{find_person(server.database, None, 'ana')}:pending"
-    page.unroute(JOIN)
-    page.route(JOIN, lambda route: route.fulfill(status=401))
+    gate.handle = lambda route: route.fulfill(status=401)
     page.context.clear_cookies()  # her session has ended
     page.goto(f"{server.address}/login")
-    page.unroute(JOIN)
+    gate.open()
     log_in(page, "ben")
     ana.drawn("")
     ana.press("7")
@@ -168,16 +141,16 @@ def log_in(page: Page, name: str) -> None:
 
 def test_whoever_can_not_log_out_keeps_what_is_not_saved(server, ana):
     a_project(server.database, items=2)
+    page, gate = ana.page, Gate(ana.page, JOIN)
     ana.enter(server, "ana")
     ana.drawn("")
-    page = ana.page
     page.on("dialog", lambda dialog: dialog.accept())
-    page.route(JOIN, lambda route: route.abort())
+    gate.cut()
     page.route("**/logout", lambda route: route.abort())
     page.keyboard.press("1")
     ana.says("banner", "not saved yet")
     page.click("#log-out")
     ana.says("banner", "still logged in")
     assert len(pending(page)) == 1
-    page.unroute(JOIN)
+    gate.open()
     until(page, lambda: len(server.labels()) == 1)

@@ -10,6 +10,7 @@ from labeling_app.accounts.people import find_person
 from labeling_app.store.tables import Assignment, ItemKind
 from labeling_app.work.notes import reply
 from tests.labeling_app.made import a_lead, a_project, checks, publish
+from tests.labeling_app.web.browsing import JOIN, Gate
 
 pytestmark = pytest.mark.slow
 
@@ -130,22 +131,23 @@ def test_what_opens_beside_the_work(server, ana):
 
 def test_an_answer_is_sent_until_it_is_stored(server, ana):
     a_project(server.database, items=4)
+    page, sending, hearing = ana.page, Gate(ana.page, JOIN), Gate(ana.page, "**/queue/data*")
     ana.enter(server, "ana")
     ana.drawn("")
-    first, page = ana.item, ana.page
-    page.route("**/queue/join*", lambda route: route.abort())  # the network is gone
+    first = ana.item
+    sending.cut()
     page.keyboard.press("1")
     page.wait_for_selector("#banner")
     ana.says("banner", "not saved yet")
     assert server.labels() == [] and ana.item == first
-    page.unroute("**/queue/join*")
+    sending.open()
     page.wait_for_function("before => ![before, ''].includes(document.documentElement?.dataset.item || '')", arg=first)
     assert [label.answer["kind"] for label in server.labels()] == ["choice"]
     second = ana.item
-    page.route("**/queue/data*", lambda route: route.abort())  # it arrives, and the page doesn't hear of it
+    hearing.cut()  # it arrives, and the page doesn't hear of it
     page.keyboard.press("7")
     page.wait_for_selector("#banner")
-    page.unroute("**/queue/data*")
+    hearing.open()
     page.wait_for_function(
         "before => ![...before, ''].includes(document.documentElement?.dataset.item || '')", arg=[first, second]
     )
