@@ -19,9 +19,8 @@ def build(database: Database) -> gr.Blocks:
 
 def head() -> str:
     """Our own style and script, as files: the content policy lets nothing else run."""
-    return (
-        '<link rel="stylesheet" href="/static/app.css"><script type="module" src="/static/annotate/main.js"></script>'
-    )
+    styles = "".join(f'<link rel="stylesheet" href="/static/{name}.css">' for name in ("app", "code"))
+    return f'{styles}<script type="module" src="/static/annotate/main.js"></script>'
 
 
 def theme() -> gr.themes.Base:

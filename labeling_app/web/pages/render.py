@@ -12,6 +12,8 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
+from labeling_app.web.pages.code import code_html
+
 LONGEST_SHOWN = 60_000
 DEEPEST = 20
 SPEAKERS = {"system": "System", "user": "You", "assistant": "Model", "tool": "Tool"}
@@ -32,7 +34,7 @@ def _link_open(self: RendererHTML, tokens: Sequence[Token], number: int, options
 
 
 def _markdown() -> MarkdownIt:
-    parser = MarkdownIt("commonmark", {"html": False, "maxNesting": DEEPEST}).enable("table")
+    parser = MarkdownIt("commonmark", {"html": False, "maxNesting": DEEPEST, "highlight": code_html}).enable("table")
     parser.add_render_rule("image", _image)
     parser.add_render_rule("link_open", _link_open)
     return parser

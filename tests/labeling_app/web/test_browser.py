@@ -196,6 +196,10 @@ def test_hostile_responses_stay_text(server, ana):
                 ana.says(name, "<div id='rate-a3'")
         if number == 8:
             expect(shown.locator("pre code")).not_to_have_count(0)
+            marked, rest = "[id='response-a'] pre .code-nb", "[id='response-a'] pre"
+            colours = [ana.page.locator(one).evaluate("one => getComputedStyle(one).color") for one in (marked, rest)]
+            assert colours[0] != colours[1]
+            ana.picture("code")
             expect(shown.locator("table")).not_to_have_count(0)
         ana.press("4")
     assert len(answers(server)) == len(HOSTILE)
