@@ -143,18 +143,8 @@ def _judgements(project_id: int, ranking: bool) -> Any:
     )
 
 
-@dataclass(frozen=True)
-class _Items:
-    """The items that were judged, by id: [N] each, and `lengths` [N, 2]."""
-
-    ids: Ints
-    work: Bools
-    gold: Bools
-    lengths: Floats
-    length: Floats
-
-
 def _differing(project_id: int) -> Select[int]:
+    """The items of which not everybody said the same."""
     kind, strength, ranks = (Label.answer[part].as_string() for part in ("kind", "strength", "ranks"))
     said = kind + ":" + func.coalesce(strength, "") + ":" + func.coalesce(ranks, "")
     return (
@@ -164,6 +154,17 @@ def _differing(project_id: int) -> Select[int]:
         .group_by(Label.item_id)
         .having(func.count(said.distinct()) > 1)
     )
+
+
+@dataclass(frozen=True)
+class _Items:
+    """The items that were judged, by id: [N] each, and `lengths` [N, 2]."""
+
+    ids: Ints
+    work: Bools
+    gold: Bools
+    lengths: Floats
+    length: Floats
 
 
 def _items(session: Session, of: Select[int]) -> _Items:

@@ -48,7 +48,7 @@ def answering_together(layers: Sequence[Any], first: str, second: str) -> Iterat
 
 def _forward(layer: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
     if hasattr(layer, "together"):
-        return _forward_together(layer, x)
+        return _products(layer, x, layer.together)
     adapters = [name for name in layer.active_adapters if name in layer.lora_A]
     base = layer.get_base_layer()
     if layer.disable_adapters or not adapters:
@@ -57,19 +57,16 @@ def _forward(layer: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Te
     if args or kwargs or len(adapters) > 1 or not _is_plain(layer, adapters[0]):
         output = LoraLayer.forward(layer, x, *args, **kwargs)
         return output
-    name = adapters[0]
-    down, up, scaling = layer.lora_A[name].weight, layer.lora_B[name].weight, layer.scaling[name]
-    rows = x.reshape(-1, x.shape[-1])
-    output = _LoraProduct.apply(rows, base.weight, base.bias, down, up, scaling)  # type: ignore[no-untyped-call]
-    return output.view(*x.shape[:-1], -1)
+    return _products(layer, x, adapters)
 
 
-def _forward_together(layer: Any, x: torch.Tensor) -> torch.Tensor:
+def _products(layer: Any, x: torch.Tensor, adapters: Sequence[str]) -> torch.Tensor:
+    """The layer's answer [..., out] to x [..., in], whose rows are shared out to the adapters in equal parts."""
     base = layer.get_base_layer()
-    scalings = [layer.scaling[name] for name in layer.together]
-    factors = [factor.weight for name in layer.together for factor in (layer.lora_A[name], layer.lora_B[name])]
+    scalings = [layer.scaling[name] for name in adapters]
+    factors = [factor.weight for name in adapters for factor in (layer.lora_A[name], layer.lora_B[name])]
     rows = x.reshape(-1, x.shape[-1])
-    output = _TwoLoraProducts.apply(rows, base.weight, base.bias, *scalings, *factors)  # type: ignore[no-untyped-call]
+    output = _LoraProducts.apply(rows, base.weight, base.bias, scalings, *factors)  # type: ignore[no-untyped-call]
     return output.view(*x.shape[:-1], -1)  # type: ignore[no-any-return]
 
 
@@ -86,41 +83,10 @@ def _is_plain(layer: Any, name: str) -> bool:
     )
 
 
-class _LoraProduct(torch.autograd.Function):
-    """y = W x + b + s B A x, for a frozen W."""
+class _LoraProducts(torch.autograd.Function):
+    """y = W x + b + s B A x with a scaling s and factors A, B for each of P equal parts of the rows, for a frozen W.
 
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: torch.Tensor,
-        weight: torch.Tensor,
-        bias: torch.Tensor | None,
-        down: torch.Tensor,
-        up: torch.Tensor,
-        scaling: float,
-    ) -> torch.Tensor:
-        """Args: x [N, in], weight [out, in], bias [out], down (A) [r, in], up (B) [out, r]. Returns: [N, out]."""
-        ctx.precision, ctx.scaling = down.dtype, scaling
-        down, up = down.to(x.dtype), up.to(x.dtype)
-        inner = x @ down.t()
-        ctx.save_for_backward(x, inner, weight, down, up)
-        return nn.functional.linear(x, weight, bias).addmm_(inner, up.t(), alpha=scaling)
-
-    @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        x, inner, weight, down, up = ctx.saved_tensors
-        wants_x, _, _, wants_down, wants_up, _ = ctx.needs_input_grad
-        grad_inner = (grad @ up).mul_(ctx.scaling)
-        grad_down = (grad_inner.t() @ x).to(ctx.precision) if wants_down else None
-        grad_up = (grad.t() @ inner).mul_(ctx.scaling).to(ctx.precision) if wants_up else None
-        grad_x = (grad @ weight).addmm_(grad_inner, down) if wants_x else None
-        return grad_x, None, None, grad_down, grad_up, None
-
-
-class _TwoLoraProducts(torch.autograd.Function):
-    """y = W x + b + s B A x with a scaling s and factors A, B for each half of the rows, for a frozen W.
-
-    One product with W for both: fewer and larger steps than one half after the other.
+    One product with W for all parts: fewer and larger steps than one part after the other.
     """
 
     @staticmethod
@@ -129,15 +95,15 @@ class _TwoLoraProducts(torch.autograd.Function):
         x: torch.Tensor,
         weight: torch.Tensor,
         bias: torch.Tensor | None,
-        first_scaling: float,
-        second_scaling: float,
+        scalings: Sequence[float],
         *factors: torch.Tensor,
     ) -> torch.Tensor:
-        """Args: x [2N, in], weight [out, in], bias [out], factors down, up, down, up as above. Returns: [2N, out]."""
-        ctx.precision, ctx.scalings = factors[0].dtype, (first_scaling, second_scaling)
+        """Args: x [N, in], weight [out, in], bias [out], P scalings, and for each of them the factors down (A) [r, in]
+        and up (B) [out, r]. Returns: [N, out]."""
+        ctx.precision, ctx.scalings = factors[0].dtype, scalings
         factors = tuple(factor.to(x.dtype) for factor in factors)
         output, inners = nn.functional.linear(x, weight, bias), []
-        for part, down, up, scaling in zip(_halves(x), factors[::2], factors[1::2], ctx.scalings, strict=True):
+        for part, down, up, scaling in zip(_parts(x, scalings), factors[::2], factors[1::2], scalings, strict=True):
             inners.append(x[part] @ down.t())
             output[part].addmm_(inners[-1], up.t(), alpha=scaling)
         ctx.save_for_backward(x, weight, *inners, *factors)
@@ -146,20 +112,22 @@ class _TwoLoraProducts(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, weight, *rest = ctx.saved_tensors
-        inners, factors = rest[:2], rest[2:]
-        wants_x, wants_factors = ctx.needs_input_grad[0], ctx.needs_input_grad[5:]
+        count = len(ctx.scalings)
+        inners, factors = rest[:count], rest[count:]
+        wants_x, wants_factors = ctx.needs_input_grad[0], ctx.needs_input_grad[4:]
         grad_x = grad @ weight if wants_x else None
         grads: list[torch.Tensor | None] = []
-        for half, part in enumerate(_halves(x)):
-            down, up, scaling = factors[2 * half], factors[2 * half + 1], ctx.scalings[half]
-            wants_down, wants_up = wants_factors[2 * half : 2 * half + 2]
+        for number, part in enumerate(_parts(x, ctx.scalings)):
+            down, up, scaling = factors[2 * number], factors[2 * number + 1], ctx.scalings[number]
+            wants_down, wants_up = wants_factors[2 * number : 2 * number + 2]
             grad_inner = (grad[part] @ up).mul_(scaling)
             grads.append((grad_inner.t() @ x[part]).to(ctx.precision) if wants_down else None)
-            grads.append((grad[part].t() @ inners[half]).mul_(scaling).to(ctx.precision) if wants_up else None)
+            grads.append((grad[part].t() @ inners[number]).mul_(scaling).to(ctx.precision) if wants_up else None)
             if grad_x is not None:
                 grad_x[part].addmm_(grad_inner, down)
-        return grad_x, None, None, None, None, *grads
+        return grad_x, None, None, None, *grads
 
 
-def _halves(x: torch.Tensor) -> tuple[slice, slice]:
-    return slice(0, len(x) // 2), slice(len(x) // 2, len(x))
+def _parts(x: torch.Tensor, scalings: Sequence[float]) -> list[slice]:
+    size = len(x) // len(scalings)
+    return [slice(number * size, (number + 1) * size) for number in range(len(scalings))]

@@ -80,7 +80,7 @@ class PPOTrainer(OnPolicyTrainer):
         self.pretraining = pretraining
         self.shaper = ScoreShaper(args.use_score_scaling, args.use_score_norm, args.score_clip)
         self._sampling_is_exact = False  # as the last rollout showed
-        self._rounded_states_hold: bool | None = None  # as the run's first rollout showed
+        self._rounded_states_hold: bool | None = None  # in half precision, as the run's first rollout showed
         self.stop_token_ids = stop_token_ids(args, processing_class)
         super().__init__(roles, args, processing_class, train_dataset, eval_dataset, callbacks)
         self._budget = None if args.kl_budget is None else KLBudget(args.kl_budget, args.steps_per_rollout)

@@ -72,6 +72,8 @@ def test_a_day_without_failures_ends_them_too(database, ana, clock: Clock):
         wrong(database)
     clock.forward(days=1)
     wrong(database)
+    with database.read() as session:
+        assert len(session.scalars(select(LoginFailure).where(LoginFailure.key == "name:ana")).all()) == 1
 
 
 def test_guessing_many_names_waits_for_the_address(database, ana, clock: Clock):
@@ -118,7 +120,7 @@ def test_a_new_link_ends_the_throttle(database, ana):
     for _ in range(5):
         wrong(database)
     accept(database, invite(database, None, ana), PASSWORD)
-    log_in(database, "ana", PASSWORD, "10.0.0.1")
+    assert log_in(database, "ana", PASSWORD, "10.0.0.1")
 
 
 def test_nobody_can_lock_out_a_person_in_their_own_browser(database, ana):

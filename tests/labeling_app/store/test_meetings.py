@@ -17,6 +17,7 @@ from labeling_app.store import Database
 from labeling_app.store.retrying import retried
 from labeling_app.store.tables import (
     Assignment,
+    AuditEntry,
     Consent,
     Item,
     ItemKind,
@@ -106,6 +107,9 @@ VERBS: dict[str, Callable[[Database, int, int, int], object]] = {
 }
 
 
+ACTIONS = {"change_settings": "project.change", "close": "project.close", "decide": "item.decide"}
+
+
 @pytest.mark.parametrize("name", VERBS)
 def test_a_lead_who_is_given_up_begins_anew(database: Database, name: str) -> None:
     lead, project = a_lead(database), a_project(database, items=1)
@@ -127,3 +131,5 @@ def test_a_lead_who_is_given_up_begins_anew(database: Database, name: str) -> No
 
         the_other_way_round()
         started[0].result(120)
+    with database.read() as session:
+        assert session.scalars(select(AuditEntry.action).where(AuditEntry.actor_id == lead)).all() == [ACTIONS[name]]

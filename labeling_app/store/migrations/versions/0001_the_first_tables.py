@@ -17,7 +17,12 @@ depends_on = None
 def upgrade() -> None:
     _people()
     _projects()
-    _work()
+    _items()
+    _assignments()
+    _drafts()
+    _labels()
+    _decisions()
+    _notes()
 
 
 def _people() -> None:
@@ -181,8 +186,8 @@ def _projects() -> None:
     )
 
 
-def _work() -> None:
-    """What is judged, and what was said."""
+def _items() -> None:
+    """What is judged."""
     op.create_table(
         "item",
         sa.Column("id", ID, nullable=False),
@@ -228,6 +233,10 @@ def _work() -> None:
             sqlite_where=sa.text("open_slots > 0 AND kind = 'work'"),
             postgresql_where=sa.text("open_slots > 0 AND kind = 'work'"),
         )
+
+
+def _assignments() -> None:
+    """Who holds or has judged which item."""
     op.create_table(
         "assignment",
         sa.Column("id", ID, nullable=False),
@@ -290,6 +299,10 @@ def _work() -> None:
             sqlite_where=sa.text("status = 'open'"),
             postgresql_where=sa.text("status = 'open'"),
         )
+
+
+def _drafts() -> None:
+    """What was typed and not submitted."""
     op.create_table(
         "draft",
         sa.Column("assignment_id", ID, nullable=False),
@@ -301,6 +314,10 @@ def _work() -> None:
         ),
         sa.PrimaryKeyConstraint("assignment_id"),
     )
+
+
+def _labels() -> None:
+    """What was said; rows are only added."""
     op.create_table(
         "label",
         sa.Column("id", ID, nullable=False),
@@ -345,6 +362,10 @@ def _work() -> None:
     with op.batch_alter_table("label", schema=None) as batch_op:
         batch_op.create_index("label_by_item", ["item_id"], unique=False)
         batch_op.create_index("label_by_project", ["project_id", "id"], unique=False)
+
+
+def _decisions() -> None:
+    """What leads decided."""
     op.create_table(
         "decision",
         sa.Column("id", ID, nullable=False),
@@ -372,6 +393,10 @@ def _work() -> None:
     )
     with op.batch_alter_table("decision", schema=None) as batch_op:
         batch_op.create_index("decision_by_item", ["item_id", "id"], unique=False)
+
+
+def _notes() -> None:
+    """What annotators and leads wrote to each other."""
     op.create_table(
         "note",
         sa.Column("id", ID, nullable=False),

@@ -36,11 +36,12 @@ const CLICKS = {
   ask: write,
 };
 
-const MOVES = new Set(["undo", "agree", "again"]);
+const MOVES = new Set(["undo", "agree"]);
 
 function clicked(event) {
   const id = event.target.closest?.("button")?.id || "";
-  if (MOVES.has(id) && !moving() && id !== "again") event.stopImmediatePropagation(); // first what is on its way
+  if (MOVES.has(id) && !moving()) event.stopImmediatePropagation(); // first what is on its way
+  if (id === "again") moving(); // the page clicks it itself where an item stays away
   if (CLICKS[id]) CLICKS[id]();
   else if (isChoice(id)) choose(id);
   else if (/^rank-[1-9]$/.test(id)) place(Number(id.slice(5)));
